@@ -1,0 +1,46 @@
+# make install     the manager and its units, on this machine or under DESTDIR
+# make check       every test that needs no lab, and the linters; under a minute
+# make test        all of it, with the lab: real systemd, pppd, pptp and pptpd
+# make demo        the journey of a tunnel, to look at
+# make shell       a shell in the lab
+# SUITE=trixie chooses Debian 13 for demo and shell.
+
+SUITE ?= bookworm
+SUITES ?= bookworm trixie
+PYTHON ?= /usr/bin/python3
+
+prefix ?= /usr
+sysconfdir ?= /etc
+privatedir := $(prefix)/lib/pptp-manager
+unitdir := $(prefix)/lib/systemd/system
+
+.PHONY: install uninstall check test demo shell clean
+
+install:
+	install -d $(DESTDIR)$(privatedir)/pptpd_manager/dbus $(DESTDIR)$(prefix)/sbin $(DESTDIR)$(unitdir) \
+		$(DESTDIR)$(prefix)/share/dbus-1/system-services $(DESTDIR)$(prefix)/share/dbus-1/system.d \
+		$(DESTDIR)$(prefix)/share/dbus-1/interfaces $(DESTDIR)$(sysconfdir)/iproute2/rt_protos.d
+	install -m 0644 pptpd_manager/*.py $(DESTDIR)$(privatedir)/pptpd_manager
+	install -m 0644 pptpd_manager/dbus/*.xml $(DESTDIR)$(privatedir)/pptpd_manager/dbus
+	install -m 0644 pptpd_manager/dbus/*.xml $(DESTDIR)$(prefix)/share/dbus-1/interfaces
+	install -m 0755 bin/pptp-manager $(DESTDIR)$(prefix)/sbin/pptp-manager
+	install -m 0755 systemd/pptp-unit $(DESTDIR)$(privatedir)/pptp-unit
+	install -m 0644 systemd/pptp-manager.service systemd/pptp@.service $(DESTDIR)$(unitdir)
+	install -m 0644 systemd/org.pptpmanager1.service $(DESTDIR)$(prefix)/share/dbus-1/system-services
+	install -m 0644 systemd/org.pptpmanager1.conf $(DESTDIR)$(prefix)/share/dbus-1/system.d
+	install -m 0644 etc/rt_protos.conf $(DESTDIR)$(sysconfdir)/iproute2/rt_protos.d/pptp-manager.conf
+	[ -e $(DESTDIR)$(sysconfdir)/pptp-manager.yaml ] || \
+		install -m 0600 etc/pptp-manager.yaml $(DESTDIR)$(sysconfdir)/pptp-manager.yaml
+	[ -n "$(DESTDIR)" ] || $(PYTHON) -m compileall -q $(privatedir)/pptpd_manager
+	[ -n "$(DESTDIR)" ] || ! [ -d /run/systemd/system ] || { systemctl daemon-reload; \
+		systemctl reload dbus.service; systemctl try-restart pptp-manager.service; }
+
+uninstall:
+	[ -n "$(DESTDIR)" ] || ! [ -d /run/systemd/system ] || systemctl disable --now 'pptp@*.service' pptp-manager.service
+	rm -rf $(DESTDIR)$(privatedir)
+	rm -f $(DESTDIR)$(prefix)/sbin/pptp-manager $(DESTDIR)$(unitdir)/pptp-manager.service \
+		$(DESTDIR)$(unitdir)/pptp@.service $(DESTDIR)$(prefix)/share/dbus-1/system-services/org.pptpmanager1.service \
+		$(DESTDIR)$(prefix)/share/dbus-1/system.d/org.pptpmanager1.conf \
+		$(DESTDIR)$(prefix)/share/dbus-1/interfaces/org.pptpmanager1.xml \
+		$(DESTDIR)$(prefix)/share/dbus-1/interfaces/org.pptpmanager1.Tunnel.xml \
+		$(DESTDIR)$(sysconfdir)/iproute2/rt_protos.d/pptp-manager.conf

@@ -1,0 +1,206 @@
+"""A guest: one boot of a root file system in User Mode Linux, of which nothing is kept."""
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import termios
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import rootfs
+import xstate
+from layer import lay
+from progress import LabError, say
+
+SOURCE = Path(__file__).resolve().parent.parent
+GUEST_FILES = Path(__file__).resolve().parent / "guest"
+POLL_SECONDS = 0.02
+TIMED_OUT = 124
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What a guest is made of. out: host directory for /lab/out, or None for one that is thrown away."""
+    suite: str
+    trees: Sequence[Path] = ()
+    append: str = ""
+    memory: str = "1024M"
+    out: Path | None = None
+
+
+@dataclass(frozen=True)
+class Guest:
+    """A guest that boots or runs. shared is /lab/run in it; console holds the kernel's and systemd's messages."""
+    process: subprocess.Popen[bytes]
+    shared: Path
+    console: Path
+
+    def status(self) -> int | None:
+        """Exit status of what the guest was started for, None as long as it runs."""
+        try:
+            return int((self.shared / "status").read_text())
+        except FileNotFoundError:
+            return None
+
+
+def run(machine: Machine, command: Sequence[str], timeout_seconds: float) -> int:
+    """Exit status of the command, run in a fresh guest with its output on our stdout; TIMED_OUT when it took longer.
+
+    LabError when the guest ends before the command does.
+    """
+    deadline = time.monotonic() + timeout_seconds
+    with workspace(machine.memory) as work, rootfs.used(machine.suite) as root:
+        (work / "shared/command").write_text(f"exec {shlex.join(command)}\n")
+        output = work / "shared/output"
+        output.touch()
+        furnish(work, machine, root, "lab-command.service")
+        consoles = ["con0=null,fd:1", "con=null"]
+        with booted(work, machine, root, consoles, ()) as guest, output.open("rb") as stream:
+            return watch(guest, deadline, lambda: forward(stream.read()))
+
+
+def forward(chunk: bytes) -> None:
+    """Pass on what the guest wrote, at once."""
+    if chunk:
+        sys.stdout.buffer.write(chunk)
+        sys.stdout.buffer.flush()
+
+
+def shell(machine: Machine) -> int:
+    """Exit status of an interactive shell in a fresh guest, on our terminal."""
+    with workspace(machine.memory) as work, rootfs.used(machine.suite) as root:
+        size = shutil.get_terminal_size()
+        term = shlex.quote(os.environ.get("TERM", "dumb"))
+        (work / "shared/terminal").write_text(
+            f"export TERM={term}\nrows={size.lines}\ncolumns={size.columns}\n")
+        furnish(work, machine, root, "lab-shell.service")
+        with terminal_kept():
+            terminal = (os.dup(0), os.dup(1))
+            consoles = ["con0=null,fd:1", f"con1=fd:{terminal[0]},fd:{terminal[1]}", "con=null"]
+            with booted(work, machine, root, consoles, terminal) as guest:
+                return watch(guest, float("inf"), lambda: None)
+
+
+def watch(guest: Guest, deadline: float, each_time: Callable[[], None]) -> int:
+    """Wait for the guest's exit status, calling each_time now and then and once after the end."""
+    while True:
+        status = guest.status()  # before each_time: what was written before the status is then not missed
+        each_time()
+        if status is not None:
+            return status
+        if guest.process.poll() is not None:
+            raise LabError(f"the guest ended before the command did; its console:\n{tail(guest.console)}")
+        if time.monotonic() > deadline:
+            say(f"timed out; the guest's console:\n{tail(guest.console)}")
+            return TIMED_OUT
+        time.sleep(POLL_SECONDS)
+
+
+def tail(console: Path) -> str:
+    """The last lines of a guest's console, without the stack of a kernel panic."""
+    lines = console.read_text(errors="replace").replace("\r", "").splitlines()
+    return "\n".join(f"    {line}" for line in [line for line in lines if not line.startswith(" [<")][-40:])
+
+
+@contextmanager
+def workspace(memory: str) -> Iterator[Path]:
+    """A host directory for one guest, removed at the end with all in it."""
+    work = Path(tempfile.mkdtemp(prefix="pptp-lab-", dir=memory_folder(memory)))
+    try:
+        work.chmod(0o755)
+        for name in ("shared", "layer", "out", "uml"):
+            (work / name).mkdir()
+        yield work
+    finally:
+        shutil.rmtree(work)
+
+
+def memory_folder(memory: str) -> Path:
+    """Where a guest's memory file is to be: /dev/shm, or the ordinary place when that is small (in a container)."""
+    units = {"K": 10, "M": 20, "G": 30}
+    size = int(memory[:-1]) << units[memory[-1].upper()]
+    shm = Path("/dev/shm")
+    if shm.is_dir() and shutil.disk_usage(shm).free > size:
+        return shm
+    return Path(tempfile.gettempdir())
+
+
+def furnish(work: Path, machine: Machine, root: Path, unit: str) -> None:
+    """Fill the layer: the lab's own files, the project, the caller's trees, and unit wanted at boot."""
+    layer = work / "layer"
+    lay(GUEST_FILES, layer, root)
+    project = work / "project"
+    install_project(project)
+    for tree in (project, *machine.trees):
+        lay(tree, layer, root)
+    (layer / "etc/systemd/system/multi-user.target.wants" / unit).symlink_to(f"/etc/systemd/system/{unit}")
+
+
+def install_project(tree: Path) -> None:
+    """What `make install` of the project installs; an empty tree when its Makefile cannot do that yet."""
+    tree.mkdir()
+    make = ["make", "--no-print-directory", "-C", str(SOURCE), "install", f"DESTDIR={tree}"]
+    if not (SOURCE / "Makefile").exists() or subprocess.run([*make, "--question"], capture_output=True).returncode == 2:
+        say(f"{SOURCE} has no Makefile with an install target: the guest goes without the project")
+        return
+    done = subprocess.run(make, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if done.returncode != 0:
+        raise LabError(f"{' '.join(make)} failed:\n{done.stdout}")
+
+
+@contextmanager
+def booted(work: Path, machine: Machine, root: Path, consoles: list[str], keep: Sequence[int]) -> Iterator[Guest]:
+    """A guest that was started, and that is gone with all its processes at the end. keep: descriptors for it."""
+    kernel = ["linux.uml", f"mem={machine.memory}", "root=/dev/root", "rootfstype=hostfs", f"rootflags={root}", "ro",
+              "init=/lab/init", f"umid={work.name}", f"uml_dir={work}/uml/", *consoles, "ssl=null", "console=tty0",
+              "panic=-1", "noreboot",
+              f"LAB_RUN={work}", f"LAB_SRC={SOURCE}", f"LAB_OUT={(machine.out or work / 'out').resolve()}",
+              *shlex.split(machine.append)]
+    # A PID namespace of its own: when its first process dies, so do the dozens that make the guest, even if we
+    # ourselves were killed. That process is a shell: as the first one the kernel could not abort itself at a panic.
+    command = ["setpriv", "--pdeathsig", "KILL", "unshare", "--pid", "--fork", "--kill-child",
+               "sh", "-c", '"$@"; exit $?', "sh", *kernel]
+    environment = {**os.environ, "TMPDIR": str(work)}
+    if xstate.too_large():
+        environment["LD_PRELOAD"] = str(xstate.preload(rootfs.cache()))
+    console = work / "console"
+    with console.open("wb") as log:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=keep,
+                                   start_new_session=True, env=environment)
+    try:
+        yield Guest(process, work / "shared", console)
+    finally:
+        end(process)
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Kill the guest and return when none of its processes is left."""
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    # unshare waits for the namespace's first process, which the host's kernel lets go as the last one of all.
+    victims = children.read_text().split() if process.poll() is None else []
+    for victim in victims:
+        os.kill(int(victim), signal.SIGKILL)
+    if not victims:
+        process.kill()
+    process.wait()
+
+
+@contextmanager
+def terminal_kept() -> Iterator[None]:
+    """Our terminal is at the end as it was: the guest's kernel makes it raw and its descriptors non-blocking."""
+    before = termios.tcgetattr(0) if os.isatty(0) else None
+    try:
+        yield
+    finally:
+        os.set_blocking(0, True)
+        os.set_blocking(1, True)
+        if before is not None:
+            termios.tcsetattr(0, termios.TCSADRAIN, before)

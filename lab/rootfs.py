@@ -1,0 +1,163 @@
+"""The cached root file system of a suite, a plain directory that guests boot from and never write to."""
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import host
+from progress import LabError, say
+
+PACKAGES = (
+    "systemd", "systemd-sysv", "dbus", "ppp", "pptp-linux", "pptpd", "iproute2", "iputils-ping", "kmod", "procps",
+    "polkitd", "python3-gi", "python3-pydbus", "python3-pyroute2", "python3-yaml", "python3-sdnotify",
+    "python3-systemd", "python3-pytest", "python3-hypothesis", "busybox", "curl", "tcpdump", "make",
+)
+# Units that cost boot time, or that (pptpd) would run where no lab wants them.
+MASKED_UNITS = (
+    "pptpd.service", "getty.target", "getty@.service", "serial-getty@.service", "console-getty.service",
+    "apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "e2scrub_all.timer", "e2scrub_reap.service",
+    "fstrim.timer", "man-db.timer", "systemd-tmpfiles-clean.timer", "systemd-logind.service",
+    "systemd-update-utmp.service", "systemd-update-utmp-runlevel.service", "systemd-random-seed.service",
+    "systemd-pcrphase.service", "systemd-pcrphase-sysinit.service", "systemd-timesyncd.service",
+    "systemd-remount-fs.service", "systemd-ask-password-console.path", "systemd-ask-password-wall.path",
+    "systemd-binfmt.service", "proc-sys-fs-binfmt_misc.automount", "dev-hugepages.mount", "dev-mqueue.mount",
+    "sys-kernel-debug.mount", "sys-kernel-tracing.mount", "sys-fs-fuse-connections.mount",
+    "modprobe@configfs.service", "modprobe@drm.service", "modprobe@efi_pstore.service", "modprobe@fuse.service",
+    "modprobe@dm_mod.service", "modprobe@loop.service", "sys-kernel-config.mount",
+    "systemd-journal-flush.service", "systemd-journal-catalog-update.service", "ldconfig.service",
+    "systemd-user-sessions.service", "systemd-pstore.service", "systemd-repart.service", "systemd-hwdb-update.service",
+)
+INIT = Path(__file__).parent / "init"
+MACHINE_ID = "6c61620070707470206c616220677565"
+
+
+def cache() -> Path:
+    """Directory that holds the root file systems."""
+    return Path(os.environ.get("PPTP_LAB_CACHE", "/var/cache/pptp-manager-lab"))
+
+
+def key(suite: str) -> str:
+    """Changes with whatever the root file system of the suite is made of, except the archive's own updates."""
+    digest = hashlib.sha256()
+    for part in (suite, *PACKAGES, host.kernel_version()):
+        digest.update(part.encode() + b"\0")
+    for file in (Path(__file__), INIT):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+@contextmanager
+def used(suite: str) -> Iterator[Path]:
+    """The root file system, built if absent; it is not removed by anybody as long as the context lasts."""
+    root = ensure(suite)
+    with locked(root, fcntl.LOCK_SH):
+        yield root
+
+
+@contextmanager
+def locked(path: Path, kind: int) -> Iterator[None]:
+    """Holds flock(2) on a file or directory that exists; BlockingIOError when kind has LOCK_NB and it is taken."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, kind)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def ensure(suite: str) -> Path:
+    """The suite's root file system, built now if the cache has none of this key."""
+    host.install(*host.PACKAGES)
+    root = cache() / f"{suite}-{key(suite)}"
+    if root.is_dir():
+        return root
+    cache().mkdir(parents=True, exist_ok=True)
+    lock = cache() / f"{suite}.lock"
+    lock.touch()
+    with locked(lock, fcntl.LOCK_EX):
+        if not root.is_dir():  # somebody else may have built it while this one waited
+            build(suite, root)
+            remove_old(suite, root)
+    return root
+
+
+def build(suite: str, root: Path) -> None:
+    """Make root complete or not at all."""
+    for leftover in cache().glob(f"{suite}.part.*"):
+        shutil.rmtree(leftover)
+    part = Path(tempfile.mkdtemp(prefix=f"{suite}.part.", dir=cache()))
+    try:
+        say(f"building the {suite} root file system in {cache()}")
+        bootstrap(suite, part / "root")
+        say("kernel modules, masks, init")
+        add_modules(part / "root")
+        configure(part / "root")
+        (part / "root").rename(root)
+        say(f"{suite} root file system ready")
+    finally:
+        shutil.rmtree(part)
+
+
+def bootstrap(suite: str, root: Path) -> None:
+    """A minimal Debian with PACKAGES in the directory root."""
+    command = ["mmdebstrap", "--mode=root", "--variant=minbase", "--format=directory",
+               "--aptopt=Apt::Install-Recommends false", f"--include={','.join(PACKAGES)}",
+               suite, str(root), host.mirror()]
+    lines = []
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            lines.append(line)
+            if line.startswith("I: "):
+                say(f"  {line[3:].rstrip()}")
+    if process.returncode != 0:
+        raise LabError(f"mmdebstrap failed ({process.returncode}):\n{''.join(lines[-40:])}")
+
+
+def add_modules(root: Path) -> None:
+    """The modules of the kernel that will run this root."""
+    version = host.kernel_version()
+    target = root / "lib/modules" / version
+    shutil.copytree(host.MODULES / version, target, symlinks=True)
+    subprocess.run(["chroot", root, "depmod", "--all", version], check=True)
+
+
+def configure(root: Path) -> None:
+    """What makes a boot quick and the same each time, and the lab's own folders."""
+    units = root / "etc/systemd/system"
+    for unit in MASKED_UNITS:
+        (units / unit).unlink(missing_ok=True)
+        (units / unit).symlink_to("/dev/null")
+    # Each generator is a fork+exec at boot and at every daemon-reload, and none has anything to find here.
+    generators = root / "etc/systemd/system-generators"
+    generators.mkdir(exist_ok=True)
+    for generator in (root / "usr/lib/systemd/system-generators").iterdir():
+        (generators / generator.name).symlink_to("/dev/null")
+    # With an id that is there before the boot, systemd does not take this for a first boot (presets, setup).
+    (root / "etc/machine-id").write_text(f"{MACHINE_ID}\n")
+    (root / "etc/hostname").write_text("lab\n")
+    (root / "etc/fstab").write_text("")
+    for folder in ("run", "out", "src", "old"):
+        (root / "lab" / folder).mkdir(parents=True)
+    shutil.copy(INIT, root / "lab/init")
+    (root / "lab/init").chmod(0o755)
+
+
+def remove_old(suite: str, current: Path) -> None:
+    """Remove the suite's root file systems of other keys, but for those that a guest is using."""
+    for old in cache().glob(f"{suite}-*"):
+        if old == current:
+            continue
+        try:
+            with locked(old, fcntl.LOCK_EX | fcntl.LOCK_NB):
+                say(f"removing {old.name}")
+                shutil.rmtree(old)
+        except BlockingIOError:
+            say(f"{old.name} is in use, left")

@@ -1,0 +1,48 @@
+"""The command line of pptp-manager."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+
+from pptpd_manager import VERSION, configfile
+from pptpd_manager.config import ConfigError
+
+CONFIGURATION, RUNTIME = "/etc/pptp-manager.yaml", "/run/pptp-manager"
+EX_CONFIG = 78
+
+
+def main() -> int:
+    """Run the manager, or check a configuration; the exit status."""
+    parser = argparse.ArgumentParser(prog="pptp-manager", description="Keeps PPTP tunnels as one YAML file says.")
+    parser.add_argument("--config", metavar="FILE", default=CONFIGURATION, help=f"default: {CONFIGURATION}")
+    parser.add_argument("--runtime", metavar="DIRECTORY", default=RUNTIME,
+                        help=f"where pppd's option files are written; default: {RUNTIME}")
+    parser.add_argument("--check", action="store_true", help="only check the file: print every problem, exit 78")
+    parser.add_argument("--debug", action="store_true", help="log every event")
+    parser.add_argument("--version", action="version", version=f"pptp-manager {VERSION}")
+    arguments = parser.parse_args()
+    if arguments.check:
+        return check(arguments.config)
+    from pptpd_manager import daemon  # here, so that --check needs neither D-Bus nor netlink
+
+    os.umask(0o077)
+    return daemon.run(arguments.config, arguments.runtime, logging.DEBUG if arguments.debug else logging.INFO)
+
+
+def check(path: str) -> int:
+    """Print what is wrong with the file at path; 0, or 78 when there is something."""
+    try:
+        config = configfile.load(path)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return EX_CONFIG
+    print(f"{path}: {len(config.tunnels)} tunnels: {', '.join(config.tunnels)}" if config.tunnels
+          else f"{path}: no tunnels")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

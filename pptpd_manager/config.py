@@ -1,0 +1,304 @@
+"""YAML text -> Config, or ConfigError with all that is wrong. configfile.py reads the file itself."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network
+from types import MappingProxyType
+from typing import TypeVar, cast
+
+from . import document, keys
+from .document import ConfigError, MappingNode, Mark, Node, Problem, RefusedNode, ScalarNode
+from .keys import Key, Mppe
+from .values import Wrong, kind_of
+
+__all__ = [
+    "INTERFACE_PREFIX",
+    "Config",
+    "ConfigError",
+    "Mppe",
+    "Problem",
+    "TunnelConfig",
+    "interface_name",
+    "parse",
+]
+
+T = TypeVar("T")
+
+INTERFACE_PREFIX = "pptp-"
+MAX_NAME = 15 - len(INTERFACE_PREFIX)  # IFNAMSIZ is 16 with the final NUL
+
+_WORD = re.compile(r"[A-Za-z0-9_-]{1,64}")  # a key that may be shown; "password:x" without the blank is not
+_NOT_IN_NAME = re.compile(r"[^A-Za-z0-9_-]")
+_MAPPINGS = ("defaults", "tunnels")
+
+
+@dataclass(frozen=True)
+class TunnelConfig:
+    """One tunnel with all its values. Their meanings and ranges are in keys.KEYS."""
+
+    name: str
+    server: str  # host name or dotted IPv4 address
+    username: str
+    password: str = field(repr=False)
+    domain: str = ""  # "" = none
+    mppe: Mppe = Mppe.REQUIRE_128
+    refuse_eap: bool = True
+    refuse_pap: bool = True
+    refuse_chap: bool = True
+    refuse_mschap: bool = True
+    refuse_mschap_v2: bool = False
+    routes: tuple[IPv4Network, ...] = ()
+    default_route: bool = False
+    mtu: int = 1400
+    mru: int = 1400
+    lcp_echo_interval: int = 3  # seconds
+    lcp_echo_failure: int = 5
+    persist: bool = True
+    connect_timeout: int = 20  # seconds
+    usepeerdns: bool = False
+    pppd_options: tuple[str, ...] = ()
+
+    @property
+    def login(self) -> str:
+        """The CHAP name: DOMAIN\\username, or username where there is no domain."""
+        return _login(self.domain, self.username)
+
+
+@dataclass(frozen=True)
+class Config:
+    """tunnels: by name, in the file's order; it cannot be changed."""
+
+    tunnels: Mapping[str, TunnelConfig]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "tunnels", MappingProxyType(dict(self.tunnels)))
+
+
+def interface_name(tunnel: str) -> str:
+    """The name of a tunnel's network interface; at most 15 bytes."""
+    return INTERFACE_PREFIX + tunnel
+
+
+def parse(text: str, file: str) -> Config:
+    """The configuration in text. file: its name in messages. Raises ConfigError with all problems at once.
+
+    A key under "defaults" holds for each tunnel that does not give it; lists are replaced, not joined.
+    """
+    reader = _Reader(file)
+    config = reader.config(document.read(text, file))
+    if reader.problems:
+        raise ConfigError(reader.problems)
+    return config
+
+
+def _login(domain: str, username: str) -> str:
+    return f"{domain}\\{username}" if domain else username
+
+
+@dataclass(frozen=True)
+class _Given:
+    """A key's value and the mark of the key. good: False if the value was wrong and has been reported."""
+
+    mark: Mark
+    value: object
+    good: bool
+
+
+@dataclass(frozen=True)
+class _Table:
+    """What a mapping of tunnel keys gives. meant: keys that an unknown one was probably meant to be."""
+
+    given: Mapping[str, _Given]
+    meant: frozenset[str]
+
+    def of(self, key: Key[T]) -> T:
+        """The value of key, good or absent with a default; its type is that of the key's kind."""
+        return cast("T", self.given[key.name].value if key.name in self.given else key.default)
+
+    def good(self, *some: Key[object]) -> bool:
+        """Whether each of some keys has a value: a good one or a default."""
+        return all(self.given[k.name].good if k.name in self.given else k.default is not None for k in some)
+
+    def over(self, defaults: _Table) -> _Table:
+        return _Table({**defaults.given, **self.given}, defaults.meant | self.meant)
+
+
+class _Reader:
+    """Collects the problems of one document."""
+
+    def __init__(self, file: str) -> None:
+        self._file = file
+        self.problems: list[Problem] = []
+
+    def _problem(self, mark: Mark, path: str, message: str) -> None:
+        self.problems.append(Problem(self._file, mark.line, mark.column, path, message))
+
+    def config(self, root: Node | None) -> Config:
+        mark = root.mark if root else Mark(1, 1)
+        pairs = self._pairs(root, "") if root else {}
+        found: dict[str, Node] = {}
+        meant = set()
+        for name, (at, node) in (pairs or {}).items():
+            if name in _MAPPINGS:
+                found[name] = node
+            elif name in keys.BY_NAME:
+                self._problem(at, name, "belongs under 'tunnels', in a tunnel, or under 'defaults'")
+            else:
+                meant.add(self._unknown(at, name, name, _MAPPINGS))
+        if pairs is not None and "tunnels" not in found and "tunnels" not in meant:
+            self._problem(mark, "", "'tunnels' is missing")
+        defaults = _Table({}, frozenset())
+        if "defaults" in found:
+            defaults = self._table(found["defaults"], "defaults") or defaults
+        return Config(self._tunnels(found["tunnels"], defaults) if "tunnels" in found else {})
+
+    def _tunnels(self, node: Node, defaults: _Table) -> dict[str, TunnelConfig]:
+        tunnels: dict[str, TunnelConfig] = {}
+        for name, (mark, body) in (self._pairs(node, "tunnels") or {}).items():
+            path = f"tunnels.{name}"
+            if message := _name_fault(name):
+                self._problem(mark, path, message)
+            own = self._table(body, path)
+            if own is not None and (tunnel := self._tunnel(name, mark, own, defaults)):
+                tunnels[name] = tunnel
+        return tunnels
+
+    def _table(self, node: Node, path: str) -> _Table | None:
+        """The tunnel keys in node, which is a tunnel or the defaults; None if it is no mapping at all."""
+        pairs = self._pairs(node, path)
+        if pairs is None:
+            return None
+        given: dict[str, _Given] = {}
+        meant = set()
+        for name, (mark, value) in pairs.items():
+            if name in keys.BY_NAME:
+                given[name] = self._given(keys.BY_NAME[name], mark, value, f"{path}.{name}")
+            else:
+                meant.add(self._unknown(mark, name, f"{path}.{name}", tuple(keys.BY_NAME)))
+        return _Table(given, frozenset(meant))
+
+    def _given(self, key: Key[object], mark: Mark, node: Node, path: str) -> _Given:
+        try:
+            return _Given(mark, key.kind.decode(node), True)
+        except Wrong as error:
+            for fault in error.faults:
+                self._problem(fault.mark, path + fault.suffix, fault.message)
+            return _Given(mark, None, False)
+
+    def _unknown(self, mark: Mark, name: str, path: str, names: tuple[str, ...]) -> str:
+        """Report an unknown key; returns the one that it was meant to be, or ""."""
+        nearest = keys.nearest(name, names)
+        self._problem(mark, path, "unknown key" + (f"; did you mean '{nearest}'?" if nearest else ""))
+        return nearest.partition(":")[0]
+
+    def _pairs(self, node: Node, path: str) -> dict[str, tuple[Mark, Node]] | None:
+        """The pairs of a mapping without keys that are malformed or repeated; None if node is no mapping.
+
+        Nothing at all after the colon is an empty mapping.
+        """
+        if isinstance(node, ScalarNode) and node.kind == "nothing":
+            return {}
+        if not isinstance(node, MappingNode):
+            wanted = "" if isinstance(node, RefusedNode) else "expected a mapping, got "
+            self._problem(node.mark, path, wanted + kind_of(node))
+            return None
+        pairs: dict[str, tuple[Mark, Node]] = {}
+        for key, value in node.pairs:
+            if not isinstance(key, ScalarNode):
+                wanted = "" if isinstance(key, RefusedNode) else "expected a key, got "
+                self._problem(key.mark, path, wanted + kind_of(key))
+            elif message := _key_fault(key, path):
+                self._problem(key.mark, path, message)
+            elif key.text in pairs:
+                below = f"{path}.{key.text}" if path else key.text
+                self._problem(key.mark, below, f"given twice (first at line {pairs[key.text][0].line})")
+            else:
+                pairs[key.text] = (key.mark, value)
+        return pairs
+
+    def _tunnel(self, name: str, mark: Mark, own: _Table, defaults: _Table) -> TunnelConfig | None:
+        """The tunnel, None if it has a problem. Reports what is missing or does not go together."""
+        path = f"tunnels.{name}"
+        table = own.over(defaults)
+        for key in keys.KEYS:
+            if key.default is None and key.name not in table.given and key.name not in table.meant:
+                self._problem(mark, path, f"'{key.name}' is missing")
+        for key_name, message in _clashes(table):
+            at = own.given[key_name].mark if key_name in own.given else mark
+            self._problem(at, f"{path}.{key_name}" if key_name else path, message)
+        return _tunnel_config(name, table) if table.good(*keys.KEYS) else None
+
+
+def _key_fault(key: ScalarNode, path: str) -> str:
+    """What is wrong with the form of a key, "" if nothing. Not shown: it may be a misplaced password."""
+    if key.text == "<<" and key.plain:
+        return "merge keys (<<) are not supported; put shared keys under 'defaults'"
+    if _WORD.fullmatch(key.text):
+        return ""
+    if path == "tunnels":
+        return _name_fault(key.text)
+    return "not a key; is a blank missing after a colon, or are quotes around a text?"
+
+
+def _name_fault(name: str) -> str:
+    """What is wrong with a tunnel's name, "" if nothing."""
+    if not name:
+        return "a tunnel's name must not be empty"
+    if found := _NOT_IN_NAME.search(name):
+        return f"character {found.start() + 1} of this name is not one of A-Z a-z 0-9 _ -"
+    if name[0] in "_-":
+        return f"a tunnel's name begins with a letter or digit, not with '{name[0]}'"
+    if len(name) > MAX_NAME:
+        return f"the name is {len(name) - MAX_NAME} too long; at most {MAX_NAME} characters"
+    return ""
+
+
+def _clashes(table: _Table) -> list[tuple[str, str]]:
+    """The values that do not go together: (key, message); the key is "" where several are at fault."""
+    found = []
+    if table.good(keys.USERNAME, keys.DOMAIN):
+        domain, username = table.of(keys.DOMAIN), table.of(keys.USERNAME)
+        size = len(_login(domain, username).encode())
+        if domain and "\\" in username:
+            found.append(("domain", "the username names a domain already, before its backslash"))
+        elif size > keys.MAX_SECRET_BYTES:
+            message = f"the login has {size} bytes in UTF-8; at most {keys.MAX_SECRET_BYTES}"
+            found.append(("username", f"{message} (DOMAIN\\username)" if domain else message))
+    required = (Mppe.REQUIRE_128, Mppe.REQUIRE)
+    ms_chap = (keys.REFUSE_MSCHAP, keys.REFUSE_MSCHAP_V2)
+    others = (keys.REFUSE_EAP, keys.REFUSE_PAP, keys.REFUSE_CHAP)
+    if table.good(*ms_chap, *others) and all(table.of(key) for key in (*ms_chap, *others)):
+        found.append(("", "every way to log in is refused; set refuse-mschap-v2: false"))
+    elif table.good(*ms_chap, keys.MPPE) and table.of(keys.MPPE) in required and all(map(table.of, ms_chap)):
+        word = table.of(keys.MPPE).value
+        found.append(("mppe", f"{word} needs MS-CHAP; set refuse-mschap-v2: false or mppe: off"))
+    return found
+
+
+def _tunnel_config(name: str, table: _Table) -> TunnelConfig:
+    return TunnelConfig(
+        name=name,
+        server=table.of(keys.SERVER),
+        username=table.of(keys.USERNAME),
+        password=table.of(keys.PASSWORD),
+        domain=table.of(keys.DOMAIN),
+        mppe=table.of(keys.MPPE),
+        refuse_eap=table.of(keys.REFUSE_EAP),
+        refuse_pap=table.of(keys.REFUSE_PAP),
+        refuse_chap=table.of(keys.REFUSE_CHAP),
+        refuse_mschap=table.of(keys.REFUSE_MSCHAP),
+        refuse_mschap_v2=table.of(keys.REFUSE_MSCHAP_V2),
+        routes=table.of(keys.ROUTES),
+        default_route=table.of(keys.DEFAULT_ROUTE),
+        mtu=table.of(keys.MTU),
+        mru=table.of(keys.MRU),
+        lcp_echo_interval=table.of(keys.LCP_ECHO_INTERVAL),
+        lcp_echo_failure=table.of(keys.LCP_ECHO_FAILURE),
+        persist=table.of(keys.PERSIST),
+        connect_timeout=table.of(keys.CONNECT_TIMEOUT),
+        usepeerdns=table.of(keys.USEPEERDNS),
+        pppd_options=table.of(keys.PPPD_OPTIONS),
+    )

@@ -1,0 +1,69 @@
+"""The configuration file -> its text or its Config, if no one but its owner can read the passwords in it."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import stat
+
+from . import config
+from .config import Config, ConfigError, Problem
+
+MAX_BYTES = 1 << 20
+
+
+def load(path: str) -> Config:
+    """The configuration in the file. Raises ConfigError."""
+    return config.parse(read(path), path)
+
+
+def read(path: str) -> str:
+    """The file's text. Raises ConfigError with one problem; its message says how to mend it.
+
+    The owner has to be root or the effective user. The file is opened once and judged by its descriptor.
+    """
+    quoted = shlex.quote(path)
+    try:
+        with open(path, "rb", opener=_open) as file:
+            if message := _fault(os.fstat(file.fileno()), quoted):
+                raise _error(path, message)
+            content = file.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        raise _error(path, f"does not exist; run: install -m 0600 /dev/null {quoted}") from None
+    except OSError as error:
+        raise _error(path, f"cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise _error(path, "cannot be read: a NUL in its name") from error
+    if len(content) > MAX_BYTES:
+        raise _error(path, "is larger than 1 MiB")
+    return _decode(path, content)
+
+
+def _open(path: str, flags: int) -> int:
+    """Opens without waiting: a FIFO without a writer would take for ever."""
+    return os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY)
+
+
+def _error(path: str, message: str, line: int = 0, column: int = 0) -> ConfigError:
+    return ConfigError([Problem(path, line, column, "", message)])
+
+
+def _fault(status: os.stat_result, quoted: str) -> str:
+    """Why the file is not to be used, "" if it is."""
+    if not stat.S_ISREG(status.st_mode):
+        return "is not a regular file"
+    if status.st_uid not in (0, os.geteuid()):
+        return f"belongs to user id {status.st_uid}, who can read the passwords; run: chown root {quoted}"
+    mode = stat.S_IMODE(status.st_mode)
+    if mode & 0o066:
+        return f"has mode {mode:04o}, so others can read or write the passwords; run: chmod 600 {quoted}"
+    return ""
+
+
+def _decode(path: str, content: bytes) -> str:
+    try:
+        return content.decode().removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        good = content[: error.start].decode()
+        line, column = good.count("\n") + 1, len(good) - good.rfind("\n")
+        raise _error(path, "this byte is not UTF-8", line, column) from None

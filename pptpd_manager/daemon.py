@@ -1,0 +1,146 @@
+"""The manager: wires the modules, runs the loop, ends with an exit status."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import time
+from collections import Counter
+from typing import Any
+
+import pydbus
+from gi.repository import GLib
+
+from pptpd_manager import journal, service
+from pptpd_manager.engine import Edges, Engine
+from pptpd_manager.events import Configured
+from pptpd_manager.guard import guarded
+from pptpd_manager.netlink import Netlink
+from pptpd_manager.notify import Notify
+from pptpd_manager.optionfile import OptionFiles
+from pptpd_manager.settings import Settings
+from pptpd_manager.timers import Timers
+from pptpd_manager.tunnel import State
+from pptpd_manager.units import Units, UnitState
+
+log = logging.getLogger(__name__)
+
+EX_OK, EX_UNAVAILABLE = 0, 69
+
+
+def run(path: str, runtime: str, level: int) -> int:
+    """Run until SIGTERM; the exit status. path: the configuration; runtime: the directory of the option files."""
+    journal.set_up(level)
+    os.makedirs(runtime, mode=0o700, exist_ok=True)
+    try:
+        return _Daemon(path, runtime).run()
+    except GLib.Error as error:
+        log.error("no system bus: %s", error.message)
+        return EX_UNAVAILABLE
+
+
+class _Daemon:
+    def __init__(self, path: str, runtime: str) -> None:
+        self._loop = GLib.MainLoop()
+        self._status = EX_OK
+        self._notify = Notify()
+        self._bus = pydbus.SystemBus()
+        self._con = self._bus.con
+        self._con.set_exit_on_close(False)
+        self._con.connect("closed", self._bus_lost)
+        self._settings = Settings(path, os.path.join(runtime, "accepted.yaml"))
+        self._settings.load()
+        if self._settings.problems:
+            self._settings.recover()
+        timers = Timers()
+        self._units = Units(self._con, self._unit_changed)
+        self._netlink = Netlink(self._links_changed, self._routes_changed)
+        self._engine = Engine(Edges(self._units, self._netlink, OptionFiles(runtime), timers, time.monotonic))
+        self._service = service.Service(self._con, self._engine, self._units, timers, self._settings, self._reload)
+        self._unknown = 0  # units whose state systemd has not said yet
+        self._serving = False
+
+    def run(self) -> int:
+        signal.signal(signal.SIGTERM, lambda *_: self._stop())
+        signal.signal(signal.SIGINT, lambda *_: self._stop())
+        signal.signal(signal.SIGHUP, lambda *_: GLib.idle_add(guarded(self._hung_up)))
+        for name, config in self._settings.config.tunnels.items():
+            self._engine.feed(name, Configured(config))
+        self._engine.set_absent(self._settings.absent)
+        self._units.list(self._adopt, self._no_systemd)
+        self._loop.run()
+        self._notify.stopping()
+        return self._status
+
+    def _adopt(self, names: list[str]) -> None:
+        """Take over what runs, then serve."""
+        self._unknown = len(names)
+        for name in names:
+            self._units.state(name, lambda unit, name=name: self._adopt_one(name, unit))  # type: ignore[misc]
+        if not names:
+            self._serve()
+
+    def _adopt_one(self, name: str, unit: UnitState) -> None:
+        self._engine.adopt(name, unit)
+        self._unknown -= 1
+        if not self._unknown:
+            self._serve()
+
+    def _no_systemd(self, text: str) -> None:
+        log.error("systemd does not answer: %s", text)
+        self._stop(EX_UNAVAILABLE)
+
+    def _serve(self) -> None:
+        self._engine.clean()
+        self._serving = True
+        self._bus.request_name(service.NAME, allow_replacement=False)
+        self._notify.ready()
+        self._tell()
+        log.info("serving %d tunnels of %s", len(self._settings.config.tunnels), self._settings.path)
+
+    def _reload(self) -> None:
+        """Read the configuration again; what is wrong with it is in the settings."""
+        self._notify.reloading()
+        self._settings.load()
+        if not self._settings.problems:
+            self._engine.configure(self._settings.config, self._settings.absent)
+            log.info("read %s again: %d tunnels", self._settings.path, len(self._settings.config.tunnels))
+        else:
+            self._engine.set_absent(self._settings.absent)
+        self._notify.ready()
+        self._tell()
+
+    def _hung_up(self) -> bool:
+        self._reload()
+        self._service.configuration_changed()
+        return bool(GLib.SOURCE_REMOVE)
+
+    def _unit_changed(self, name: str, unit: UnitState) -> None:
+        if self._serving:
+            self._engine.unit_changed(name, unit)
+            self._tell()
+
+    def _links_changed(self) -> None:
+        self._engine.links_changed()
+        self._tell()
+
+    def _routes_changed(self) -> None:
+        self._engine.routes_changed()
+
+    def _tell(self) -> None:
+        """Show in systemctl status how the tunnels are."""
+        counts = Counter(tunnel.state for tunnel in self._engine.tunnels.values())
+        text = ", ".join(f"{counts[state]} {state.value}" for state in State if counts[state]) or "no tunnels"
+        problems = len(self._settings.problems)
+        self._notify.status(text + (f"; the configuration file has {problems} problems, not in force"
+                                    if problems else ""))
+
+    def _bus_lost(self, _con: Any, _vanished: bool, error: GLib.Error | None) -> None:
+        """Without the bus there is no systemd to talk to; the tunnels stay, and the next manager takes them over."""
+        log.error("the system bus is lost: %s", error.message if error else "closed")
+        self._stop(EX_UNAVAILABLE)
+
+    def _stop(self, status: int = EX_OK) -> None:
+        self._status = status
+        self._loop.quit()

@@ -1,0 +1,318 @@
+"""The tunnels, and the events that move them: event -> machine.step -> routes -> actions -> observers.
+
+The only mutable state there is. Every callback of the I/O modules ends here as an event; events are taken one at a
+time, to the end, so an action that causes an event never re-enters a step.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Address
+from typing import Protocol
+
+from pptpd_manager import events, journal, pppd, reasons, routes
+from pptpd_manager.config import Config, TunnelConfig, interface_name
+from pptpd_manager.events import Action, Event, Moment
+from pptpd_manager.machine import step
+from pptpd_manager.netlink import Netlink
+from pptpd_manager.optionfile import OptionFiles
+from pptpd_manager.reasons import Failure
+from pptpd_manager.resolver import resolve
+from pptpd_manager.routes import Path, Route
+from pptpd_manager.timers import Timers
+from pptpd_manager.tunnel import State, Tunnel
+from pptpd_manager.units import Units, UnitState, unit_name
+
+log = logging.getLogger(__name__)
+
+
+class Observer(Protocol):
+    """Who hears of what the engine does: the D-Bus service."""
+
+    def changed(self, before: Tunnel, after: Tunnel) -> None: ...
+    def vanished(self, name: str) -> None: ...
+    def verdict(self, tunnel: str, run: str, verdict: events.Verdict) -> None: ...
+    def ready(self, tunnel: str, run: str, well: bool, text: str) -> None: ...
+    def ended(self, tunnel: str, run: str) -> None: ...
+    def told(self, tunnel: str, failure: Failure | None) -> None: ...
+    def refused(self, tunnel: str, text: str) -> None: ...
+
+
+@dataclass
+class Edges:
+    """What the engine acts through."""
+
+    units: Units
+    netlink: Netlink
+    files: OptionFiles
+    timers: Timers
+    clock: Callable[[], float]  # monotonic seconds
+
+
+class Engine:
+    """Owns the tunnels. feed() is its one entrance for events, configure() for the configuration."""
+
+    def __init__(self, edges: Edges) -> None:
+        self._edges = edges
+        self._queue: deque[tuple[str, Event]] = deque()
+        self._turning = False
+        self._absent = Failure(reasons.NOT_CONFIGURED)
+        self._refused: dict[Route, str] = {}
+        self.observer: Observer | None = None
+        self.tunnels: dict[str, Tunnel] = {}
+        self.installed: frozenset[Route] = frozenset()
+
+    @property
+    def clock(self) -> Callable[[], float]:
+        """Monotonic seconds."""
+        return self._edges.clock
+
+    # --- events ---
+
+    def feed(self, name: str, event: Event) -> None:
+        """Take an event about the tunnel of that name; one that is not known yet is made, without configuration."""
+        self._queue.append((name, event))
+        if self._turning:
+            return
+        self._turning = True
+        try:
+            while self._queue:
+                self._turn(*self._queue.popleft())
+        finally:
+            self._turning = False
+
+    def _turn(self, name: str, event: Event) -> None:
+        before = self.tunnels.get(name)
+        if before is None:
+            before = self._made(name)
+        moment = Moment(self._edges.clock(), random.random())
+        after, actions = step(before, event, moment)
+        log.debug("tunnel %s: %s -> %s %s", name, type(event).__name__, after.state.value,
+                  [type(action).__name__ for action in actions])
+        self.tunnels[name] = after
+        self._log(before, after)
+        if self._matters(before, after):
+            self.sync_routes()
+        if self.observer and before != after:
+            self.observer.changed(before, after)
+        for action in actions:
+            self._act(after, action)
+        self._forget(name)
+
+    def _made(self, name: str) -> Tunnel:
+        link = self._edges.netlink.links().get(interface_name(name))
+        self.tunnels[name] = made = Tunnel(name, absent=self._absent, online=self._edges.netlink.online, link=link)
+        return made
+
+    def _forget(self, name: str) -> None:
+        """Let go of a tunnel that is neither configured nor doing anything."""
+        t = self.tunnels[name]
+        if t.config is None and t.ended and t.autopsy is None and not t.called and not t.asking and t.state in (
+                State.IDLE, State.FAILED) and not any(queued == name for queued, _ in self._queue):
+            del self.tunnels[name]
+            if self.observer:
+                self.observer.vanished(name)
+
+    def _log(self, before: Tunnel, after: Tunnel) -> None:
+        if before.state is after.state:
+            return
+        why = ""
+        level = logging.INFO
+        if after.state is State.UP:
+            why = after.summary
+        elif after.state in (State.WAITING, State.FAILED) and after.failure and after.failure is not before.failure:
+            level = logging.ERROR if after.state is State.FAILED else logging.WARNING
+            why = after.failure.sentence + (f" {after.failure.reason.advice}" if after.failure.reason.advice else "")
+        elif after.state is State.FAILED:
+            why = after.last
+        log.log(level, "tunnel %s: %s%s", after.name, after.state.value, f": {why}" if why else "",
+                extra=journal.of_tunnel(after.name, unit_name(after.name), state=after.state.value,
+                                        previous=before.state.value, run=after.run,
+                                        reason=after.failure.reason.name if after.failure and why else ""))
+
+    # --- the configuration ---
+
+    def configure(self, config: Config, absent: Failure) -> None:
+        """Make config the configuration; tunnels that it does not change are not touched. absent: of all others."""
+        self._absent = absent
+        for name in [*config.tunnels, *(name for name in self.tunnels if name not in config.tunnels)]:
+            new = config.tunnels.get(name)
+            known = self.tunnels.get(name)
+            if known is None or known.config != new:
+                self.feed(name, events.Configured(new, bool(known and new and self._dials_anew(known, new)), absent))
+        self.sync_routes()
+
+    def set_absent(self, absent: Failure) -> None:
+        """Tell tunnels that are not configured why."""
+        self._absent = absent
+        for name, t in list(self.tunnels.items()):
+            if t.config is None:
+                self.tunnels[name] = replace(t, absent=absent)
+
+    def _dials_anew(self, t: Tunnel, new: TunnelConfig) -> bool:
+        """Whether new would write another option file than the one that t was dialled with."""
+        return self._address_of_dial(t.name, t.run, new) is None
+
+    def _address_of_dial(self, name: str, run: str, config: TunnelConfig | None) -> IPv4Address | None:
+        """What pppd of that run was dialled to, by its option file; None when config would dial differently."""
+        text = self._edges.files.read(name)
+        record = pppd.record(text)
+        if record is None or record.run != run:
+            return None
+        if config and not any(text == pppd.options(config, run, record.address, plain=plain)
+                              for plain in (False, True)):
+            return None
+        return record.address
+
+    # --- what runs already ---
+
+    def adopt(self, name: str, unit: UnitState) -> None:
+        """Take over what an earlier manager began for that tunnel: its unit is in that state."""
+        if unit.active == "failed":
+            self.feed(name, events.UnitChanged("failed", unit.sub, unit.run))
+        if unit.active in ("inactive", "failed"):
+            return
+        record = pppd.record(self._edges.files.read(name))
+        address = record.address if record and record.run == unit.run else None
+        since = unit.active_since if unit.active == "active" else -1.0
+        self.feed(name, events.Adopted(unit.run, address, self._path(address) if address else None, since))
+        self.feed(name, events.UnitChanged(unit.active, unit.sub, unit.run))
+        t = self.tunnels.get(name)
+        if t and t.config and address and self._address_of_dial(name, unit.run, t.config) is None:
+            self.feed(name, events.Configured(t.config, redial=True))
+
+    def unit_changed(self, name: str, unit: UnitState) -> None:
+        """systemd tells of the unit; of one that is not configured only while something waits for it."""
+        if name in self.tunnels:
+            self.feed(name, events.UnitChanged(unit.active, unit.sub, unit.run))
+
+    def clean(self) -> None:
+        """Remove what no tunnel wants any more: routes and option files of an earlier manager."""
+        for name in self._edges.files.tunnels():
+            if name not in self.tunnels or self.tunnels[name].ended:
+                self._edges.files.remove(name)
+        self.sync_routes()
+
+    # --- the kernel ---
+
+    def links_changed(self) -> None:
+        """Interfaces or addresses have changed."""
+        links = self._edges.netlink.links()
+        for name, t in list(self.tunnels.items()):
+            if t.link != links.get(interface_name(name)):
+                self.feed(name, events.LinkChanged(links.get(interface_name(name))))
+
+    def routes_changed(self) -> None:
+        """Routes, or addresses of other interfaces, have changed."""
+        online = self._edges.netlink.online
+        for name, t in list(self.tunnels.items()):
+            if t.state is State.WAITING or t.online != online:
+                self.feed(name, events.NetworkChanged(online))
+            if t.wants_routes and t.address and (path := self._path(t.address)) != t.path:
+                self.feed(name, events.PathFound(t.run, t.address, path))
+        self.sync_routes()
+
+    def _path(self, address: IPv4Address) -> Path | None:
+        """The way to address outside of every tunnel."""
+        path, ours = self._edges.netlink.path(address)
+        if not ours:
+            return path
+        return routes.lookup(address, self._edges.netlink.table(), self._edges.netlink.tunnel_indexes())
+
+    def _matters(self, before: Tunnel, after: Tunnel) -> bool:
+        """Whether a step may have changed the wanted routes."""
+        return (before.state, before.link, before.path, before.config, before.ended, before.hangup, before.timed_out
+                ) != (after.state, after.link, after.path, after.config, after.ended, after.hangup, after.timed_out)
+
+    def sync_routes(self) -> None:
+        """Make our part of the kernel's table what the tunnels want; tell those that wait for it."""
+        netlink = self._edges.netlink
+        table = netlink.table()
+        wanted = {name: self._wanted(t, table) for name, t in self.tunnels.items()}
+        everything = frozenset[Route]().union(*wanted.values())
+        add, remove = routes.changes(everything, table)
+        refused = dict(netlink.apply(add, [route for route in remove if not self._left_alone(route)]))
+        for route, error in refused.items():
+            if self._refused.get(route) != error:
+                log.warning("the kernel refuses the route %s: %s", route.prefix, error)
+        self._refused = refused
+        self.installed = everything - frozenset(refused)
+        for name, mine in wanted.items():
+            if name in self.tunnels and self.tunnels[name].wants_routes:
+                bad = [f"{route.prefix}: {refused[route]}" for route in mine if route in refused]
+                self._synced(name, bad)
+
+    def _synced(self, name: str, bad: list[str]) -> None:
+        if bad or self.tunnels[name].state is not State.UP:
+            self.feed(name, events.RoutesSynced(", ".join(bad)))
+
+    def _left_alone(self, route: Route) -> bool:
+        """Whether route may be of a tunnel that runs without being configured, so nobody knows what it wants."""
+        return any(t.config is None and not t.ended and (
+            (t.link is not None and t.link.index == route.interface) or t.address == route.prefix.network_address)
+            for t in self.tunnels.values())
+
+    def _wanted(self, t: Tunnel, table: list[Route]) -> frozenset[Route]:
+        if t.config is None or t.address is None or t.ended:
+            return frozenset()
+        if t.wants_routes and t.link:
+            return routes.wanted(t.config, t.link, t.address, t.path, table)
+        return routes.wanted_before(t.config, t.address, t.path)
+
+    # --- actions ---
+
+    def _act(self, t: Tunnel, action: Action) -> None:
+        """Carry one action out."""
+        edges, name = self._edges, t.name
+        match action:
+            case events.StartTimer():
+                edges.timers.start((name, action.timer), action.seconds,
+                                   lambda: self.feed(name, events.TimerFired(action.timer)))
+            case events.CancelTimer():
+                edges.timers.cancel((name, action.timer))
+            case events.Resolve():
+                resolve(action.server, lambda addresses: self.feed(name, events.Resolved(action.run, addresses)),
+                        lambda failure: self.feed(name, events.ResolveFailed(action.run, failure)))
+            case events.FindPath():
+                self.feed(name, events.PathFound(action.run, action.address, self._path(action.address)))
+            case events.Prepare():
+                text = pppd.options(action.config, action.run, action.address, plain=action.plain)
+                self.feed(name, events.Prepared(action.run, edges.files.write(name, text)))
+            case events.RemoveOptions():
+                edges.files.remove(name)
+            case events.ReadLog():
+                journal.read_run(action.run, lambda lines: self.feed(name, events.LogRead(action.run, lines)))
+            case events.HangUp():
+                edges.units.kill(name, hard=action.hard)
+            case events.StartUnit():
+                edges.units.start(name, lambda text: self._unit_refused(name, text))
+            case events.StopUnit():
+                edges.units.stop(name, lambda text: self._unit_refused(name, text))
+            case events.RestartUnit():
+                edges.units.restart(name, lambda text: self._unit_refused(name, text))
+            case events.Answer() | events.AnswerReady() | events.AnswerEnded() | events.Tell():
+                self._answer(name, action)
+
+    def _answer(self, name: str, action: events.Answer | events.AnswerReady | events.AnswerEnded | events.Tell) -> None:
+        if not self.observer:
+            return
+        match action:
+            case events.Answer():
+                self.observer.verdict(name, action.run, action.verdict)
+            case events.AnswerReady():
+                self.observer.ready(name, action.run, action.well, action.text)
+            case events.AnswerEnded():
+                self.observer.ended(name, action.run)
+            case events.Tell():
+                self.observer.told(name, action.failure)
+
+    def _unit_refused(self, name: str, text: str) -> None:
+        log.warning("systemd refuses: %s", text, extra=journal.of_tunnel(name, unit_name(name)))
+        if name in self.tunnels:
+            self.tunnels[name] = replace(self.tunnels[name], called=False)
+        if self.observer:
+            self.observer.refused(name, text)

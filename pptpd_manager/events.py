@@ -1,0 +1,328 @@
+"""What happens to a tunnel (events: facts) and what is to be done (actions: orders). See machine.py."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from ipaddress import IPv4Address
+
+from pptpd_manager import reasons
+from pptpd_manager.config import TunnelConfig
+from pptpd_manager.reasons import Exit, Failure, Line
+from pptpd_manager.routes import Link, Path
+
+# What a run's main process exits with when it may not dial; sysexits.h, so that systemd shows the names.
+# All but TEMPFAIL are in the unit's RestartPreventExitStatus=.
+TEMPFAIL = 75
+UNAVAILABLE = 69
+NOPERM = 77
+CONFIG = 78
+
+
+
+class Timer(Enum):
+    """A tunnel's timers; starting one replaces it."""
+
+    PAUSE = "pause"
+    CONNECT = "connect"
+    KILL = "kill"
+
+
+@dataclass(frozen=True)
+class Moment:
+    """When a step is taken. now: monotonic seconds; chance: 0..1, for jitter."""
+
+    now: float
+    chance: float = 1.0
+
+
+# Verdicts: the answers to DialAsked.
+@dataclass(frozen=True)
+class Dial:
+    """The option file is written: become pppd. text: for systemctl status."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Wait:
+    """Show text in systemctl status and ask again."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class GiveUp:
+    """Show text and exit with status."""
+
+    status: int
+    text: str
+
+
+Verdict = Dial | Wait | GiveUp
+
+
+# Events: facts.
+@dataclass(frozen=True)
+class Configured:
+    """The configuration of this tunnel is now that; None: there is none, because of absent.
+
+    redial: it dials differently than what runs.
+    """
+
+    config: TunnelConfig | None
+    redial: bool = False
+    absent: Failure = Failure(reasons.NOT_CONFIGURED)
+
+
+@dataclass(frozen=True)
+class DialAsked:
+    """The main process of run asks for a verdict. seen: the text of the last Wait that it was given."""
+
+    run: str
+    seen: str = ""
+
+
+@dataclass(frozen=True)
+class AskerLeft:
+    """The main process of run no longer waits for the verdict."""
+
+    run: str
+
+
+@dataclass(frozen=True)
+class ReadyAsked:
+    """The unit's start waits for the end of run's connecting."""
+
+    run: str
+
+
+@dataclass(frozen=True)
+class RunEnded:
+    """The main process of run has ended. asked: because the unit was told to stop or restart."""
+
+    run: str
+    end: Exit
+    asked: bool = False
+
+
+@dataclass(frozen=True)
+class LogRead:
+    """What pppd and pptp logged in run."""
+
+    run: str
+    lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True)
+class UnitChanged:
+    """systemd's ActiveState and SubState of the unit, and its invocation id."""
+
+    active: str
+    sub: str
+    run: str
+
+
+@dataclass(frozen=True)
+class Adopted:
+    """A run found at the manager's start. address: what pppd was started with; None: it has not been yet.
+
+    up_since: monotonic seconds.
+    """
+
+    run: str
+    address: IPv4Address | None
+    path: Path | None
+    up_since: float
+
+
+@dataclass(frozen=True)
+class ConnectAsked:
+    """Somebody wants it up, now."""
+
+
+@dataclass(frozen=True)
+class DisconnectAsked:
+    """Somebody wants it down."""
+
+
+@dataclass(frozen=True)
+class ReconnectAsked:
+    """Somebody wants it dialled anew, now."""
+
+
+@dataclass(frozen=True)
+class NetworkChanged:
+    """online: some interface but lo and the tunnels has an IPv4 address. Also said when routes changed."""
+
+    online: bool
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """The server's addresses; never empty."""
+
+    run: str
+    addresses: tuple[IPv4Address, ...]
+
+
+@dataclass(frozen=True)
+class ResolveFailed:
+    """The server's name has no address."""
+
+    run: str
+    failure: Failure
+
+
+@dataclass(frozen=True)
+class PathFound:
+    """The way to address outside of the tunnel; None: the kernel knows none. Also said when it changed."""
+
+    run: str
+    address: IPv4Address
+    path: Path | None
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The option file of run is written; failure: or why not."""
+
+    run: str
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True)
+class LinkChanged:
+    """The tunnel's interface is now that; None: there is none."""
+
+    link: Link | None
+
+
+@dataclass(frozen=True)
+class RoutesSynced:
+    """The kernel's table has the wanted routes; error: or which one it refused, and why."""
+
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class TimerFired:
+    """The timer of that name has run out."""
+
+    timer: Timer
+
+
+Event = (Configured | DialAsked | AskerLeft | ReadyAsked | RunEnded | LogRead | UnitChanged | Adopted | ConnectAsked
+         | DisconnectAsked | ReconnectAsked | NetworkChanged | Resolved | ResolveFailed | PathFound | Prepared
+         | LinkChanged | RoutesSynced | TimerFired)
+
+
+# Actions: orders.
+@dataclass(frozen=True)
+class StartTimer:
+    """Say TimerFired(timer) in that many seconds."""
+
+    timer: Timer
+    seconds: float
+
+
+@dataclass(frozen=True)
+class CancelTimer:
+    """Forget the timer."""
+
+    timer: Timer
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Give run's main process its verdict."""
+
+    run: str
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class AnswerReady:
+    """Let the unit's start end: well, with text for systemctl status, or not."""
+
+    run: str
+    well: bool
+    text: str
+
+
+@dataclass(frozen=True)
+class AnswerEnded:
+    """Let the unit go on after the end of run: what it left is cleaned up."""
+
+    run: str
+
+
+@dataclass(frozen=True)
+class Resolve:
+    """Look the server's name up for run; it says Resolved or ResolveFailed."""
+
+    run: str
+    server: str
+
+
+@dataclass(frozen=True)
+class FindPath:
+    """Ask the kernel for the way to address; it says PathFound."""
+
+    run: str
+    address: IPv4Address
+
+
+@dataclass(frozen=True)
+class Prepare:
+    """Write the option file for run; it says Prepared."""
+
+    run: str
+    config: TunnelConfig
+    address: IPv4Address
+    plain: bool
+
+
+@dataclass(frozen=True)
+class RemoveOptions:
+    """Remove the option file."""
+
+
+@dataclass(frozen=True)
+class HangUp:
+    """Send pppd SIGTERM, or with hard SIGKILL to all of its cgroup."""
+
+    hard: bool = False
+
+
+@dataclass(frozen=True)
+class ReadLog:
+    """Read what run logged; it says LogRead."""
+
+    run: str
+
+
+@dataclass(frozen=True)
+class StartUnit:
+    """Have systemd start the unit."""
+
+
+@dataclass(frozen=True)
+class StopUnit:
+    """Have systemd stop the unit, also when it has failed."""
+
+
+@dataclass(frozen=True)
+class RestartUnit:
+    """Have systemd restart the unit."""
+
+
+@dataclass(frozen=True)
+class Tell:
+    """Answer those who wait for the tunnel to be up: it is, or failure says why not."""
+
+    failure: Failure | None
+
+
+Action = (StartTimer | CancelTimer | Answer | AnswerReady | AnswerEnded | Resolve | FindPath | Prepare | RemoveOptions
+          | HangUp | ReadLog | StartUnit | StopUnit | RestartUnit | Tell)

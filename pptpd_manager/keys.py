@@ -1,0 +1,195 @@
+"""The keys of a tunnel, one table for parser, defaults and documentation; the nearest to an unknown key."""
+
+from __future__ import annotations
+
+import difflib
+import unicodedata
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from ipaddress import IPv4Network
+from types import MappingProxyType
+from typing import Generic, TypeVar
+
+from . import addresses, options
+from .values import BadText, Choice, Flag, Items, Kind, Number, Text
+
+T_co = TypeVar("T_co", covariant=True)
+
+MAX_SECRET_BYTES = 255  # pppd's MAXNAMELEN and MAXSECRETLEN are 256 with the final NUL
+
+
+class Mppe(Enum):
+    """What is asked of the encryption (RFC 3078)."""
+
+    REQUIRE_128 = "require-128"
+    REQUIRE = "require"
+    OPTIONAL = "optional"
+    OFF = "off"
+
+
+@dataclass(frozen=True)
+class Key(Generic[T_co]):
+    """One key of a tunnel in the file. default None: required. pppd: the option behind it, "" if none is."""
+
+    name: str
+    kind: Kind[T_co]
+    default: T_co | None
+    meaning: str
+    pppd: str = ""
+
+
+def _characters(text: str) -> None:
+    """Refuse control characters, line and paragraph separators and lone surrogates."""
+    for position, character in enumerate(text, 1):
+        if unicodedata.category(character) in ("Cc", "Zl", "Zp", "Cs"):
+            hint = 'in double quotes a backslash begins an escape, "\\\\" is a backslash'
+            raise BadText(f"character {position} is a control character ({hint})")
+
+
+def _username(text: str) -> str:
+    _characters(text)
+    if not text:
+        raise BadText("must not be empty")
+    return text
+
+
+def _domain(text: str) -> str:
+    _characters(text)
+    if not text:
+        raise BadText("must not be empty; leave the key out for no domain")
+    if "\\" in text:
+        raise BadText("must not hold a backslash")
+    return text
+
+
+def _password(text: str) -> str:
+    if not text:
+        raise BadText("must not be empty")
+    if "\0" in text:
+        raise BadText("must not hold a NUL character")
+    if any(unicodedata.category(character) == "Cs" for character in text):
+        raise BadText("must not hold half of a surrogate pair")
+    if (size := len(text.encode())) > MAX_SECRET_BYTES:
+        raise BadText(f"has {size} bytes in UTF-8; at most {MAX_SECRET_BYTES}")
+    return text
+
+
+_FLAG = Flag()
+_PREFIX: Text[IPv4Network] = Text("an IPv4 prefix such as 192.168.10.0/24", addresses.prefix, numbers=True)
+_OPTION: Text[str] = Text("one option of pppd with its arguments", options.option)
+_NO_ROUTES: tuple[IPv4Network, ...] = ()
+_NO_OPTIONS: tuple[str, ...] = ()
+
+SERVER: Key[str] = Key(
+    "server",
+    Text("a host name or an IPv4 address", addresses.server, numbers=True),
+    None,
+    "the PPTP server; its TCP port is always 1723",
+)
+USERNAME: Key[str] = Key("username", Text("text", _username), None, "the name to log in with", "user")
+PASSWORD: Key[str] = Key(
+    "password",
+    Text("text, at most 255 bytes in UTF-8", _password, secret=True),
+    None,
+    "the password; in quotes, and never shown by any program here",
+    "password",
+)
+DOMAIN: Key[str] = Key(
+    "domain", Text("text", _domain), "", "the Windows domain; the login is DOMAIN\\username", "user"
+)
+MPPE: Key[Mppe] = Key(
+    "mppe",
+    Choice(Mppe),
+    Mppe.REQUIRE_128,
+    "the encryption: 128 bits required, any strength required, as the server likes, or none",
+    "require-mppe-128, require-mppe, nomppe",
+)
+REFUSE_EAP = Key("refuse-eap", _FLAG, True, "do not log in by EAP", "refuse-eap")
+REFUSE_PAP = Key("refuse-pap", _FLAG, True, "do not log in by PAP (the password in clear)", "refuse-pap")
+REFUSE_CHAP = Key("refuse-chap", _FLAG, True, "do not log in by CHAP with MD5", "refuse-chap")
+REFUSE_MSCHAP = Key("refuse-mschap", _FLAG, True, "do not log in by MS-CHAP", "refuse-mschap")
+REFUSE_MSCHAP_V2 = Key("refuse-mschap-v2", _FLAG, False, "do not log in by MS-CHAPv2", "refuse-mschap-v2")
+ROUTES: Key[tuple[IPv4Network, ...]] = Key(
+    "routes", Items(_PREFIX, unique=True), _NO_ROUTES, "the prefixes to reach through the tunnel"
+)
+DEFAULT_ROUTE = Key("default-route", _FLAG, False, "send everything without a closer route through the tunnel")
+MTU = Key("mtu", Number(576, 1500, "bytes"), 1400, "the largest packet to send", "mtu")
+MRU = Key("mru", Number(576, 1500, "bytes"), 1400, "the largest packet to ask the server to send", "mru")
+LCP_ECHO_INTERVAL = Key(
+    "lcp-echo-interval",
+    Number(1, 3600, "seconds"),
+    3,
+    "the time between two echo requests",
+    "lcp-echo-interval",
+)
+LCP_ECHO_FAILURE = Key(
+    "lcp-echo-failure",
+    Number(1, 100, "requests"),
+    5,
+    "the echo requests without a reply after which the server counts as gone",
+    "lcp-echo-failure",
+)
+PERSIST = Key("persist", _FLAG, True, "dial again when the tunnel is lost (the manager does, not pppd)")
+CONNECT_TIMEOUT = Key(
+    "connect-timeout", Number(5, 600, "seconds"), 20, "the time from dialling until the tunnel has to be up"
+)
+USEPEERDNS = Key("usepeerdns", _FLAG, False, "use the DNS servers that the server names", "usepeerdns")
+PPPD_OPTIONS: Key[tuple[str, ...]] = Key(
+    "pppd-options",
+    Items(_OPTION, unique=False),
+    _NO_OPTIONS,
+    "further options of pppd, one in each item; what other keys set is refused",
+)
+
+KEYS: tuple[Key[object], ...] = (
+    SERVER,
+    USERNAME,
+    PASSWORD,
+    DOMAIN,
+    MPPE,
+    REFUSE_EAP,
+    REFUSE_PAP,
+    REFUSE_CHAP,
+    REFUSE_MSCHAP,
+    REFUSE_MSCHAP_V2,
+    ROUTES,
+    DEFAULT_ROUTE,
+    MTU,
+    MRU,
+    LCP_ECHO_INTERVAL,
+    LCP_ECHO_FAILURE,
+    PERSIST,
+    CONNECT_TIMEOUT,
+    USEPEERDNS,
+    PPPD_OPTIONS,
+)
+BY_NAME: Mapping[str, Key[object]] = MappingProxyType({key.name: key for key in KEYS})
+
+_OTHER_WORDS = (
+    ("server", "remote gateway host hostname peer address pptp-server"),
+    ("username", "user login name account"),
+    ("password", "pass passwd secret"),
+    ("mppe: require-128", "require-mppe-128 mppe-128"),
+    ("mppe: require", "require-mppe mppe-40 require-mppe-40 encryption"),
+    ("mppe: off", "nomppe noccp"),
+    ("refuse-mschap-v2", "refuse-mschapv2 refuse-mschap2"),
+    ("routes", "route networks subnets"),
+    ("default-route", "defaultroute nodefaultroute replacedefaultroute gateway-route"),
+    ("persist", "nopersist maxfail holdoff reconnect"),
+    ("connect-timeout", "timeout"),
+    ("usepeerdns", "dns use-peer-dns peerdns"),
+    ("pppd-options", "options ppp-options pppd extra-options"),
+)
+_MEANT: Mapping[str, str] = MappingProxyType({word: key for key, words in _OTHER_WORDS for word in words.split()})
+
+
+def nearest(word: str, names: Collection[str]) -> str:
+    """What of names an unknown key was meant to be, perhaps with its value ("mppe: off"); "" if none."""
+    plain = word.lower().replace("_", "-")
+    if plain in names:
+        return plain
+    if plain in _MEANT and _MEANT[plain].partition(":")[0] in names:
+        return _MEANT[plain]
+    found = difflib.get_close_matches(plain, names, 1)
+    return found[0] if found else ""

@@ -1,0 +1,279 @@
+"""The kernel's links, addresses and IPv4 routes over rtnetlink(7). The only module that imports pyroute2.
+
+Of pyroute2 it takes the message classes, which are the same from 0.7 to 0.9, and not IPRoute: in 0.7 that loses
+events which arrive beside a request, and in 0.9 it is dead after an overrun. A request is answered within the sendmsg
+call that carries it, so asking never blocks.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv4Network
+from typing import Any
+
+from gi.repository import GLib
+from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
+from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
+from pyroute2.netlink.rtnl.marshal import MarshalRtnl
+from pyroute2.netlink.rtnl.rtmsg import rtmsg
+
+from pptpd_manager.config import INTERFACE_PREFIX
+from pptpd_manager.guard import guarded
+from pptpd_manager.routes import PROTOCOL, Link, Path, Route
+
+RECEIVE_BUFFER = 1 << 20
+_SO_RCVBUFFORCE = 33
+_SOL_NETLINK, _NETLINK_GET_STRICT_CHK = 270, 12
+# linux/rtnetlink.h, linux/netlink.h, linux/if.h
+_RTMGRP_LINK, _RTMGRP_IPV4_IFADDR, _RTMGRP_IPV4_ROUTE = 0x1, 0x10, 0x40
+_NEWLINK, _DELLINK, _GETLINK, _NEWADDR, _DELADDR, _GETADDR = 16, 17, 18, 20, 21, 22
+_NEWROUTE, _DELROUTE, _GETROUTE = 24, 25, 26
+_ERROR, _DONE = 2, 3
+_REQUEST, _ACK, _DUMP, _CREATE = 0x1, 0x4, 0x300, 0x400
+_IFF_UP, _IFF_LOOPBACK = 0x1, 0x8
+_MAIN_TABLE, _UNICAST, _SCOPE_LINK, _SCOPE_UNIVERSE, _FIB_MATCH = 254, 1, 253, 0, 0x2000
+
+
+@dataclass
+class _Interface:
+    name: str
+    flags: int
+    mtu: int
+    addresses: dict[IPv4Address, IPv4Address] = field(default_factory=dict)  # local -> peer
+
+
+class Netlink:
+    """What the kernel says, and what it is told. on_links, on_routes: called once after each burst of changes."""
+
+    def __init__(self, on_links: Callable[[], None], on_routes: Callable[[], None]) -> None:
+        """Subscribe first, then read everything, so that nothing falls between. Raises OSError."""
+        self._on_links, self._on_routes = on_links, on_routes
+        self._interfaces: dict[int, _Interface] = {}
+        self._decode = MarshalRtnl().parse
+        self._sequence = 0
+        self._requests = _socket(0)
+        self._requests.setsockopt(_SOL_NETLINK, _NETLINK_GET_STRICT_CHK, 1)
+        self._events = _socket(_RTMGRP_LINK | _RTMGRP_IPV4_IFADDR | _RTMGRP_IPV4_ROUTE)
+        self._watch = GLib.io_add_watch(self._events.fileno(), GLib.PRIORITY_DEFAULT,
+                                        GLib.IOCondition.IN | GLib.IOCondition.ERR, guarded(self._readable))
+        self._read_all()
+
+    def close(self) -> None:
+        """Stop listening."""
+        GLib.source_remove(self._watch)
+        self._events.close()
+        self._requests.close()
+
+    # --- what there is ---
+
+    def links(self) -> dict[str, Link]:
+        """The tunnels' interfaces, by name."""
+        found = {}
+        for index, interface in self._interfaces.items():
+            if interface.name.startswith(INTERFACE_PREFIX):
+                local, peer = next(iter(interface.addresses.items()), (None, None))
+                found[interface.name] = Link(index, interface.name, bool(interface.flags & _IFF_UP), interface.mtu,
+                                             local, peer)
+        return found
+
+    @property
+    def online(self) -> bool:
+        """Whether some interface but lo and the tunnels is up with an IPv4 address: pptp needs one to dial.
+
+        Source: getaddrinfo(3), AI_ADDRCONFIG.
+        """
+        return any(interface.addresses and interface.flags & _IFF_UP and not interface.flags & _IFF_LOOPBACK
+                   and not interface.name.startswith(INTERFACE_PREFIX) for interface in self._interfaces.values())
+
+    def tunnel_indexes(self) -> frozenset[int]:
+        """The indexes of the tunnels' interfaces."""
+        return frozenset(index for index, interface in self._interfaces.items()
+                         if interface.name.startswith(INTERFACE_PREFIX))
+
+    def table(self) -> list[Route]:
+        """The unicast routes of the main table. Raises OSError."""
+        request = rtmsg()
+        request["family"], request["table"], request["type"] = socket.AF_INET, _MAIN_TABLE, _UNICAST
+        return [route for message in self._ask(request, _GETROUTE, _DUMP) if (route := _route(message))]
+
+    def path(self, address: IPv4Address) -> tuple[Path | None, bool]:
+        """How the kernel sends packets to address, by all of its rules; and whether a route of ours decides that.
+
+        (None, False): it has no way, or sends them to itself.
+        """
+        request = rtmsg()
+        request["family"], request["dst_len"], request["flags"] = socket.AF_INET, 32, _FIB_MATCH
+        request["attrs"] = [["RTA_DST", str(address)]]
+        try:
+            (message,) = self._ask(request, _GETROUTE, 0)
+        except OSError:  # ENETUNREACH, EHOSTUNREACH (unreachable), EACCES (prohibit), EINVAL (blackhole)
+            return None, False
+        interface = message.get_attr("RTA_OIF")
+        if message["type"] != _UNICAST or interface is None:
+            return None, False
+        ours = message["proto"] == PROTOCOL or interface in self.tunnel_indexes()
+        return Path(interface, _address(message, "RTA_GATEWAY"), _address(message, "RTA_PREFSRC")), ours
+
+    # --- what it is told ---
+
+    def apply(self, add: list[Route], remove: list[Route]) -> list[tuple[Route, str]]:
+        """Add and remove routes in one batch, in that order. Returns the ones refused, with the kernel's word.
+
+        A route is put before one of somebody else's with the same prefix and metric, which stays and counts again
+        when ours goes (`ip route prepend`). What is there already, or gone already, is well.
+        """
+        orders = [(route, _NEWROUTE, _CREATE, errno.EEXIST) for route in add]
+        orders += [(route, _DELROUTE, 0, errno.ESRCH) for route in remove]
+        first = self._sequence + 1
+        batch = b"".join(self._encode(_request(route, kind), kind, flags | _ACK) for route, kind, flags, _ in orders)
+        if not batch:
+            return []
+        self._requests.send(batch)
+        refused = []
+        for message in self._replies(len(orders)):
+            route, _kind, _flags, harmless = orders[message["header"]["sequence_number"] - first]
+            code = _code(message)
+            if code not in (0, harmless):
+                refused.append((route, os.strerror(code)))
+        return refused
+
+    # --- netlink itself ---
+
+    def _encode(self, message: Any, kind: int, flags: int) -> bytes:
+        self._sequence += 1
+        message["header"]["type"], message["header"]["flags"] = kind, flags | _REQUEST
+        message["header"]["sequence_number"] = self._sequence
+        message.encode()
+        return bytes(message.data)
+
+    def _ask(self, message: Any, kind: int, flags: int) -> list[Any]:
+        """The answers to one request. Raises OSError with the kernel's errno."""
+        self._requests.send(self._encode(message, kind, flags))
+        answers = []
+        for answer in self._replies(0 if flags & _DUMP else 1):
+            if answer["header"]["type"] == _ERROR and (code := _code(answer)):
+                raise OSError(code, os.strerror(code))
+            answers.append(answer)
+        return answers
+
+    def _replies(self, count: int) -> Iterator[Any]:
+        """That many messages of the request socket; with 0, those of a dump until its end."""
+        seen = 0
+        while seen < count or not count:
+            for message in self._decode(self._requests.recv(1 << 20)):
+                if message["header"]["sequence_number"] > self._sequence:
+                    continue
+                if message["header"]["type"] == _DONE:
+                    return
+                seen += 1
+                yield message
+                if not count and message["header"]["type"] == _ERROR:
+                    return
+
+    def _read_all(self) -> None:
+        self._interfaces.clear()
+        for message in self._ask(ifinfmsg(), _GETLINK, _DUMP):
+            self._take(message)
+        addresses = ifaddrmsg()
+        addresses["family"] = socket.AF_INET
+        for message in self._ask(addresses, _GETADDR, _DUMP):
+            self._take(message)
+
+    def _readable(self, _fd: int, _condition: GLib.IOCondition) -> bool:
+        links = routes = False
+        while True:
+            try:
+                data = self._events.recv(1 << 16)
+            except BlockingIOError:
+                break
+            except OSError as error:
+                if error.errno != errno.ENOBUFS:
+                    raise
+                self._read_all()  # the kernel dropped messages; the socket itself stays good
+                links = routes = True
+                continue
+            for message in self._decode(data):
+                if message["header"]["type"] in (_NEWROUTE, _DELROUTE):
+                    routes = True
+                else:
+                    links = self._take(message) or links
+        if links:
+            self._on_links()
+        if routes or links:
+            self._on_routes()
+        return bool(GLib.SOURCE_CONTINUE)
+
+    def _take(self, message: Any) -> bool:
+        """Note a link or an address; whether that was one."""
+        kind, index = message["header"]["type"], message["index"] if "index" in message.keys() else 0
+        if kind in (_NEWLINK, _DELLINK):
+            if message["family"] != socket.AF_UNSPEC:
+                return False
+            if kind == _DELLINK:
+                self._interfaces.pop(index, None)
+                return True
+            known = self._interfaces.get(index)
+            self._interfaces[index] = _Interface(message.get_attr("IFLA_IFNAME"), message["flags"],
+                                                 message.get_attr("IFLA_MTU") or 0, known.addresses if known else {})
+            return True
+        if kind not in (_NEWADDR, _DELADDR) or index not in self._interfaces or message["family"] != socket.AF_INET:
+            return False
+        peer = _address(message, "IFA_ADDRESS")
+        local = _address(message, "IFA_LOCAL") or peer
+        if local and peer and kind == _NEWADDR:
+            self._interfaces[index].addresses[local] = peer
+        elif local:
+            self._interfaces[index].addresses.pop(local, None)
+        return True
+
+
+def _socket(groups: int) -> socket.socket:
+    made = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC,
+                         socket.NETLINK_ROUTE)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, RECEIVE_BUFFER)
+    except PermissionError:  # without CAP_NET_ADMIN the kernel's default has to do
+        pass
+    made.bind((0, groups))
+    return made
+
+
+def _code(message: Any) -> int:
+    """The errno in an NLMSG_ERROR, 0 for an acknowledgement."""
+    error = message["header"]["error"]
+    return int(error.code) if error is not None else 0
+
+
+def _address(message: Any, name: str) -> IPv4Address | None:
+    value = message.get_attr(name)
+    return IPv4Address(value) if value else None
+
+
+def _route(message: Any) -> Route | None:
+    if message["table"] != _MAIN_TABLE or message["type"] != _UNICAST:
+        return None
+    prefix = IPv4Network((message.get_attr("RTA_DST") or "0.0.0.0", message["dst_len"]))
+    interface = message.get_attr("RTA_OIF")
+    if interface is None:  # several next hops: nothing that we make, and the first one is as good as any to lead out
+        hops = message.get_attr("RTA_MULTIPATH") or [{}]
+        interface = hops[0].get("oif", 0)
+    return Route(prefix, interface, _address(message, "RTA_GATEWAY"), message.get_attr("RTA_PRIORITY") or 0,
+                 _address(message, "RTA_PREFSRC"), message["proto"])
+
+
+def _request(route: Route, kind: int) -> Any:
+    """route as RTM_NEWROUTE and RTM_DELROUTE want it."""
+    message = rtmsg()
+    message["family"], message["dst_len"] = socket.AF_INET, route.prefix.prefixlen
+    message["table"], message["proto"], message["type"] = _MAIN_TABLE, route.protocol, _UNICAST
+    message["scope"] = _SCOPE_UNIVERSE if route.gateway else _SCOPE_LINK
+    attributes: list[list[object]] = [["RTA_DST", str(route.prefix.network_address)]] if route.prefix.prefixlen else []
+    attributes += [["RTA_OIF", route.interface], ["RTA_PRIORITY", route.metric]]
+    attributes += [["RTA_GATEWAY", str(route.gateway)]] if route.gateway else []
+    attributes += [["RTA_PREFSRC", str(route.source)]] if route.source else []
+    message["attrs"] = attributes
+    return message

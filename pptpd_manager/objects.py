@@ -1,0 +1,165 @@
+"""Objects on a D-Bus connection: late replies, error names, properties that tell what changed, ObjectManager.
+
+pydbus answers a call when its Python method returns and knows no ObjectManager, so the service's side is here, on
+Gio, from hand-written XML. Knows nothing of tunnels.
+"""
+
+from __future__ import annotations
+
+import logging
+import types
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gi.repository import Gio, GLib
+
+from pptpd_manager.errors import FAILED, DBusError
+
+log = logging.getLogger(__name__)
+
+_PROPERTIES = "org.freedesktop.DBus.Properties"
+_OBJECT_MANAGER = "org.freedesktop.DBus.ObjectManager"
+# Before GLib 2.84 every call leaks its invocation, unless PyGObject works around it in Python as 3.49-3.50.0 do:
+# register_object takes a reference that nobody gives back. See the test of the leak.
+_CLOSURES2 = hasattr(Gio.DBusConnection, "register_object_with_closures2")
+_SPARE_REFERENCE = not _CLOSURES2 and not isinstance(Gio.DBusConnection.register_object, types.FunctionType)
+
+
+@dataclass(eq=False)
+class Call:
+    """One method call in progress. It ends with exactly one reply() or fail(), now or later."""
+
+    invocation: Gio.DBusMethodInvocation
+    signature: str  # of the reply, from the XML: "(s)"
+    done: bool = False
+
+    @property
+    def sender(self) -> str:
+        """The caller's unique name."""
+        return str(self.invocation.get_sender())
+
+    def reply(self, *values: Any) -> None:
+        """End the call with values. A value that the XML does not allow raises TypeError, before the call ends."""
+        variant = GLib.Variant(self.signature, values)
+        self._end().return_value(variant)
+        self._release()
+
+    def fail(self, error: DBusError) -> None:
+        """End the call with a named error."""
+        self._end().return_dbus_error(error.name, str(error))
+        self._release()
+
+    def _end(self) -> Gio.DBusMethodInvocation:
+        if self.done:
+            raise RuntimeError(f"{self.invocation.get_method_name()} was answered twice")
+        self.done = True
+        return self.invocation
+
+    def _release(self) -> None:
+        if _SPARE_REFERENCE:
+            self.invocation._unref()
+
+
+Method = Callable[..., None]  # (call, *arguments); it ends the call, now or later, or raises DBusError
+Read = Callable[[], Mapping[str, Any]]  # the value of every property
+
+
+class Exported:
+    """One interface of one object on the bus."""
+
+    def __init__(self, con: Gio.DBusConnection, path: str, interface: Gio.DBusInterfaceInfo,
+                 methods: Mapping[str, Method], read: Read) -> None:
+        """methods: by name, all that the XML has; read: gives all of its properties. Raises GLib.Error, ValueError."""
+        self.con, self.path, self.name, self.methods, self._read = con, path, interface.name, methods, read
+        declared = {method.name for method in interface.methods}
+        if declared != set(methods):
+            raise ValueError(f"{self.name}: XML and code differ in {sorted(declared ^ set(methods))}")
+        self._replies = {method.name: "(" + "".join(a.signature for a in method.out_args) + ")"
+                         for method in interface.methods}
+        self._types = {property.name: property.signature for property in interface.properties}
+        self._silent = {property.name for property in interface.properties if _emits(property) == "false"}
+        self._told = self.values()
+        if _CLOSURES2:
+            self._id = con.register_object_with_closures2(path, interface, self._on_call, self._on_get, None)
+        else:
+            self._id = con.register_object(path, interface, self._on_call, self._on_get, None)
+
+    def close(self) -> None:
+        """Take it off the bus."""
+        self.con.unregister_object(self._id)
+
+    def values(self) -> dict[str, GLib.Variant]:
+        """All properties, typed as the XML says."""
+        read = self._read()
+        return {name: GLib.Variant(signature, read[name]) for name, signature in self._types.items()}
+
+    def changed(self) -> None:
+        """Tell the bus exactly the properties whose value differs from the one told last."""
+        now = self.values()
+        news = {name: value for name, value in now.items()
+                if name not in self._silent and not value.equal(self._told[name])}
+        self._told = now
+        if news:
+            self.con.emit_signal(None, self.path, _PROPERTIES, "PropertiesChanged",
+                                 GLib.Variant("(sa{sv}as)", (self.name, news, [])))
+
+    def emit(self, signal: str, signature: str, *values: Any) -> None:
+        """Emit one of the interface's signals."""
+        self.con.emit_signal(None, self.path, self.name, signal, GLib.Variant(signature, values))
+
+    def _on_call(self, _con: Gio.DBusConnection, _sender: str, _path: str, interface: str, method: str,
+                 parameters: GLib.Variant, invocation: Gio.DBusMethodInvocation) -> None:
+        if interface == _PROPERTIES:  # closures2 hands Properties calls over as well
+            return self._on_properties(method, parameters, invocation)
+        call = Call(invocation, self._replies[method])
+        try:
+            self.methods[method](call, *parameters.unpack())
+        except DBusError as error:
+            call.fail(error)
+        except Exception:
+            log.exception("internal error in %s.%s", interface, method)
+            if not call.done:
+                call.fail(DBusError(FAILED, f"{method}: internal error, see: journalctl -u pptp-manager"))
+
+    def _on_properties(self, method: str, parameters: GLib.Variant, invocation: Gio.DBusMethodInvocation) -> None:
+        values = self.values()
+        if method == "GetAll":
+            Call(invocation, "(a{sv})").reply(values)
+        elif method == "Get":
+            Call(invocation, "(v)").reply(values[parameters.unpack()[1]])
+        else:
+            Call(invocation, "()").fail(DBusError("org.freedesktop.DBus.Error.PropertyReadOnly",
+                                                  "there are no properties that can be set"))
+
+    def _on_get(self, _con: Gio.DBusConnection, _sender: str, _path: str, _interface: str,
+                name: str) -> GLib.Variant:
+        return self.values()[name]
+
+
+class ObjectManager:
+    """org.freedesktop.DBus.ObjectManager over the objects that are added to it."""
+
+    def __init__(self, con: Gio.DBusConnection, path: str, interface: Gio.DBusInterfaceInfo) -> None:
+        """Export it at path. Raises GLib.Error."""
+        self._objects: dict[str, Exported] = {}
+        self._own = Exported(con, path, interface, {"GetManagedObjects": self._get}, dict)
+
+    def add(self, exported: Exported) -> None:
+        """Tell of a new object."""
+        self._objects[exported.path] = exported
+        self._own.emit("InterfacesAdded", "(oa{sa{sv}})", exported.path, {exported.name: exported.values()})
+
+    def remove(self, exported: Exported) -> None:
+        """Tell that an object is gone, and take it off the bus."""
+        self._objects.pop(exported.path).close()
+        self._own.emit("InterfacesRemoved", "(oas)", exported.path, [exported.name])
+
+    def _get(self, call: Call) -> None:
+        call.reply({path: {exported.name: exported.values()} for path, exported in self._objects.items()})
+
+
+def _emits(property: Gio.DBusPropertyInfo) -> str:
+    """The property's EmitsChangedSignal annotation, "true" without one."""
+    found = [a.value for a in property.annotations or [] if a.key == "org.freedesktop.DBus.Property.EmitsChangedSignal"]
+    return str(found[0]) if found else "true"

@@ -1,0 +1,55 @@
+"""pppd's option files on disk: /run/pptp-manager/NAME.options, for root's eyes only."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from pptpd_manager import reasons
+from pptpd_manager.reasons import Failure
+
+# Where pppd and pptp are looked for: the PATH that systemd gives pptp@.service.
+PROGRAMS_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+class OptionFiles:
+    """The option files in one directory, which exists."""
+
+    def __init__(self, directory: str) -> None:
+        self._directory = Path(directory)
+
+    def write(self, tunnel: str, text: bytes) -> Failure | None:
+        """Put text in the tunnel's file, atomically and 0600; or say why a dial could not come of it."""
+        for program, reason in (("pppd", reasons.PPPD_MISSING), ("pptp", reasons.PPTP_MISSING)):
+            if not shutil.which(program, path=PROGRAMS_PATH):
+                return Failure(reason)
+        path = self._path(tunnel)
+        draft = path.with_suffix(".new")
+        try:
+            draft.unlink(missing_ok=True)
+            with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+                file.write(text)
+            draft.replace(path)
+        except OSError as error:
+            draft.unlink(missing_ok=True)
+            return Failure(reasons.OPTIONS_NOT_WRITTEN, reasons.printable(f"{path}: {error.strerror}"))
+        return None
+
+    def read(self, tunnel: str) -> bytes:
+        """The tunnel's file; b"" when there is none."""
+        try:
+            return self._path(tunnel).read_bytes()
+        except OSError:
+            return b""
+
+    def remove(self, tunnel: str) -> None:
+        """Remove the tunnel's file, if there is one."""
+        self._path(tunnel).unlink(missing_ok=True)
+
+    def tunnels(self) -> list[str]:
+        """The tunnels that have a file."""
+        return sorted(path.stem for path in self._directory.glob("*.options"))
+
+    def _path(self, tunnel: str) -> Path:
+        return self._directory / f"{tunnel}.options"

@@ -1,0 +1,85 @@
+"""pppd's option file: what a dial of a tunnel says to pppd and pptp. Pure text in, pure text out.
+
+The file is also the record of the dial: its first line says which run it was written for and which server, so a
+manager that was started anew knows what runs, and whether a changed configuration would dial it differently.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+
+from pptpd_manager.config import Mppe, TunnelConfig, interface_name
+
+# Which pppd options each strength of MPPE is. pppd without require-mppe never offers it, and rejects a peer's
+# offer, so OPTIONAL is a first dial with it and, when the server refuses, a second one without (ccp.c).
+_MPPE = {
+    Mppe.REQUIRE_128: ("require-mppe-128",),
+    Mppe.REQUIRE: ("require-mppe",),
+    Mppe.OPTIONAL: ("require-mppe",),
+    Mppe.OFF: ("nomppe",),
+}
+# What a tunnel never wants from /etc/ppp/options, which pppd reads first and always, and what supervision needs:
+# one run a dial (nodetach, nopersist), up_sdnotify for the unit's READY=1 and no routes and no log of pppd's own.
+# noipv6: else IPv6CP could be up first and send READY=1 before there is an IPv4 address.
+_ALWAYS = ("nodetach", "nopersist", "up_sdnotify", "nolog", "noauth", "noipdefault", "nodefaultroute", "noipv6",
+           "nobsdcomp", "nodeflate", "novj", "novjccomp", "hide-password")
+_PLAIN = re.compile(rb"[A-Za-z0-9_./:,=+@%-]")
+_RECORD = re.compile(r"# run ([0-9a-f]{32}) of tunnel ([A-Za-z0-9_-]+): (\S+) is ([0-9.]+)$")
+
+
+@dataclass(frozen=True)
+class Record:
+    """What the first line of an option file says. run: the unit's invocation id; server: as configured."""
+
+    run: str
+    tunnel: str
+    server: str
+    address: IPv4Address
+
+
+def options(config: TunnelConfig, run: str, address: IPv4Address, *, plain: bool = False) -> bytes:
+    """The option file for a dial of config's server at address in that run. plain: without MPPE this time.
+
+    Holds the password: for files that only root may read. Source: pppd(8), pptp(8).
+    """
+    refused = {"eap": config.refuse_eap, "pap": config.refuse_pap, "chap": config.refuse_chap,
+               "mschap": config.refuse_mschap, "mschap-v2": config.refuse_mschap_v2}
+    lines: list[tuple[str, ...]] = [
+        ("pty", f"exec pptp {address} --nolaunchpppd --nohostroute --loglevel 0 --logstring {config.name}"),
+        ("ifname", interface_name(config.name)),
+        ("linkname", config.name),
+        ("ipparam", config.name),
+        ("remotename", "PPTP"),
+        ("user", config.login),
+        ("password", config.password),
+        *((f"refuse-{method}",) for method, refuse in refused.items() if refuse),
+        *((word,) for word in (("nomppe",) if plain else _MPPE[config.mppe])),
+        ("mtu", str(config.mtu)),
+        ("mru", str(config.mru)),
+        ("lcp-echo-interval", str(config.lcp_echo_interval)),
+        ("lcp-echo-failure", str(config.lcp_echo_failure)),
+        *((word,) for word in _ALWAYS),
+        *((("usepeerdns",),) if config.usepeerdns else ()),
+    ]
+    text = [f"# run {run} of tunnel {config.name}: {config.server} is {address}".encode()]
+    text += [b" ".join((words[0].encode(), *map(quoted, words[1:]))) for words in lines]
+    text += [line.encode() for line in config.pppd_options]
+    return b"\n".join(text) + b"\n"
+
+
+def record(text: bytes) -> Record | None:
+    """What options() wrote into the first line; None when it is no file of ours."""
+    match = _RECORD.match(text.partition(b"\n")[0].decode(errors="replace"))
+    return Record(match[1], match[2], match[3], IPv4Address(match[4])) if match else None
+
+
+def quoted(word: str) -> bytes:
+    r"""word as pppd's getword() reads it back: UTF-8 in double quotes, all but the plainest bytes as \ooo.
+
+    Octal escapes leave no character that pppd, of whatever version, could take for its own.
+    """
+    body = b"".join(byte if _PLAIN.match(byte) else b"\\%03o" % byte[0]
+                    for byte in (bytes([value]) for value in word.encode()))
+    return b'"' + body + b'"'

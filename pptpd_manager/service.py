@@ -1,0 +1,305 @@
+"""org.pptpmanager1 on the bus: calls become events, and what the engine does becomes answers, properties, signals."""
+
+from __future__ import annotations
+
+import importlib.resources
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from gi.repository import Gio
+
+from pptpd_manager import VERSION, errors, events
+from pptpd_manager.config import interface_name
+from pptpd_manager.engine import Engine
+from pptpd_manager.errors import DBusError
+from pptpd_manager.guard import guarded
+from pptpd_manager.objects import Call, Exported, ObjectManager
+from pptpd_manager.reasons import Exit, Failure
+from pptpd_manager.settings import Settings
+from pptpd_manager.timers import Timers
+from pptpd_manager.tunnel import State, Tunnel
+from pptpd_manager.units import Units, escape, unit_name
+
+NAME, PATH = "org.pptpmanager1", "/org/pptpmanager1"
+GRACE_SECONDS = 15.0  # what a Connect waits over connect-timeout, for pppd's end and the reason
+
+
+@dataclass
+class _Waiting:
+    """The calls about one tunnel that are not answered yet."""
+
+    connects: list[Call] = field(default_factory=list)
+    disconnects: list[Call] = field(default_factory=list)
+    dials: dict[str, Call] = field(default_factory=dict)  # by run
+    readies: dict[str, Call] = field(default_factory=dict)
+    ends: dict[str, Call] = field(default_factory=dict)
+
+
+@dataclass
+class _Times:
+    """When the tunnel's state and its last failure began, in microseconds since 1970."""
+
+    since: int
+    failed: int = 0
+
+
+class Service:
+    """The objects of the bus. It is the engine's observer."""
+
+    def __init__(self, con: Gio.DBusConnection, engine: Engine, units: Units, timers: Timers, settings: Settings,
+                 reload: Callable[[], None]) -> None:
+        """reload: reads the configuration again, or raises ConfigError. Raises GLib.Error."""
+        self._con, self._engine, self._units, self._timers = con, engine, units, timers
+        self._settings, self._reload_settings = settings, reload
+        self._waiting: defaultdict[str, _Waiting] = defaultdict(_Waiting)
+        self._times: dict[str, _Times] = {}
+        self._tunnels: dict[str, Exported] = {}
+        self._tunnel_interface = _interfaces("org.pptpmanager1.Tunnel.xml")["org.pptpmanager1.Tunnel"]
+        interfaces = _interfaces("org.pptpmanager1.xml")
+        self._manager = Exported(con, PATH, interfaces["org.pptpmanager1.Manager"], {
+            "Connect": self._connect, "Disconnect": self._disconnect, "Reconnect": self._reconnect,
+            "Reload": self._reload, "ListTunnels": self._list, "GetTunnel": self._get}, self._manager_properties)
+        self._unit = Exported(con, PATH, interfaces["org.pptpmanager1.Unit"], {
+            "Dial": self._dial, "Ready": self._ready, "Ended": self._ended}, dict)
+        self._objects = ObjectManager(con, PATH, interfaces["org.freedesktop.DBus.ObjectManager"])
+        engine.observer = self
+
+    # --- the engine's observer ---
+
+    def changed(self, before: Tunnel, after: Tunnel) -> None:
+        """Tell the bus what a step changed, and answer who waited for the tunnel to be down."""
+        name = after.name
+        times = self._times.setdefault(name, _Times(_now()))
+        if before.state is not after.state:
+            times.since = _now() if after.up_since is None else _now() - self._age(after)
+        if after.failure is not before.failure:
+            times.failed = _now()
+        exported = self._tunnels.get(name)
+        if after.config and not exported:
+            exported = self._tunnels[name] = Exported(
+                self._con, _object(name), self._tunnel_interface,
+                {"Connect": lambda call: self._connect(call, name),
+                 "Disconnect": lambda call: self._disconnect(call, name),
+                 "Reconnect": lambda call: self._reconnect(call, name)}, lambda: self._properties(name))
+            self._objects.add(exported)
+        elif exported:
+            exported.changed()
+            if before.state is not after.state:
+                why = after.failure if after.failure is not before.failure or after.state is State.FAILED else None
+                exported.emit("StateChanged", "(sss)", after.state.value, before.state.value,
+                              why.reason.name if why else "")
+        if after.state is State.IDLE:
+            self._answer(self._waiting[name].disconnects)
+
+    def vanished(self, name: str) -> None:
+        """Take the tunnel off the bus."""
+        if exported := self._tunnels.pop(name, None):
+            self._objects.remove(exported)
+        self._times.pop(name, None)
+        if not any(vars(self._waiting[name]).values()):
+            del self._waiting[name]
+
+    def verdict(self, tunnel: str, run: str, verdict: events.Verdict) -> None:
+        """Answer the run's Dial."""
+        match verdict:
+            case events.Dial():
+                text = f"dial {verdict.text}"
+            case events.Wait():
+                text = f"wait {verdict.text}"
+            case events.GiveUp():
+                text = f"exit {verdict.status} {verdict.text}"
+        self._answer(self._waiting[tunnel].dials, run, text)
+
+    def ready(self, tunnel: str, run: str, well: bool, text: str) -> None:
+        """Answer the run's Ready."""
+        self._answer(self._waiting[tunnel].readies, run, f"{'up' if well else 'down'} {text}")
+
+    def ended(self, tunnel: str, run: str) -> None:
+        """Answer the run's Ended."""
+        self._answer(self._waiting[tunnel].ends, run)
+
+    def told(self, tunnel: str, failure: Failure | None) -> None:
+        """Answer those who wait for the tunnel to be up."""
+        if failure is None:
+            return self._answer(self._waiting[tunnel].connects)
+        advice = failure.reason.advice.replace("NAME", tunnel)
+        self._fail(self._waiting[tunnel].connects, DBusError(
+            errors.of_reason(failure.reason.name), f"tunnel '{tunnel}': {failure.sentence} {advice}".rstrip()))
+
+    def refused(self, tunnel: str, text: str) -> None:
+        """systemd refused to start or stop the unit."""
+        error = DBusError(errors.SYSTEMD_REFUSED, f"tunnel '{tunnel}': systemd refuses: {text}")
+        self._fail(self._waiting[tunnel].connects, error)
+        self._fail(self._waiting[tunnel].disconnects, error)
+
+    def _answer(self, calls: list[Call] | dict[str, Call], run: str = "", *values: str) -> None:
+        """Answer all calls of a list, or that of the run."""
+        if isinstance(calls, dict):
+            if (call := calls.pop(run, None)) is not None:
+                call.reply(*values)
+            return
+        waiting, calls[:] = calls[:], []
+        for call in waiting:
+            call.reply()
+
+    def _fail(self, calls: list[Call], error: DBusError) -> None:
+        waiting, calls[:] = calls[:], []
+        for call in waiting:
+            call.fail(error)
+
+    # --- org.pptpmanager1.Manager, and the same methods of org.pptpmanager1.Tunnel ---
+
+    def _connect(self, call: Call, name: str) -> None:
+        self._wait_for_up(call, name, events.ConnectAsked())
+
+    def _reconnect(self, call: Call, name: str) -> None:
+        self._wait_for_up(call, name, events.ReconnectAsked())
+
+    def _wait_for_up(self, call: Call, name: str, event: events.Event) -> None:
+        tunnel = self._known(name)
+        self._waiting[name].connects.append(call)
+        limit = (tunnel.config.connect_timeout if tunnel.config else 0) + GRACE_SECONDS
+        self._timers.start(call, limit, lambda: self._give_up_on(call, name))
+        self._engine.feed(name, event)
+
+    def _give_up_on(self, call: Call, name: str) -> None:
+        """A call that nothing answered; the tunnel may be waiting for the network or a stop was faster."""
+        waiting = self._waiting[name].connects
+        if call in waiting:
+            waiting.remove(call)
+            state = self._engine.tunnels[name].state.value if name in self._engine.tunnels else "unknown"
+            call.fail(DBusError(errors.TIMED_OUT, f"tunnel '{name}' is not up yet, it is {state};"
+                                f" see: systemctl status {unit_name(name)}"))
+
+    def _disconnect(self, call: Call, name: str) -> None:
+        if name not in self._engine.tunnels:
+            self._known(name)
+        idle = self._engine.tunnels[name].state is State.IDLE
+        if not idle:
+            self._waiting[name].disconnects.append(call)
+        self._engine.feed(name, events.DisconnectAsked())
+        if idle:
+            call.reply()
+
+    def _reload(self, call: Call) -> None:
+        self._reload_settings()
+        self._manager.changed()
+        if self._settings.problems:
+            raise DBusError(errors.BAD_CONFIGURATION, "\n".join(self._settings.problems))
+        call.reply()
+
+    def _list(self, call: Call) -> None:
+        call.reply([(name, _object(name), self._engine.tunnels[name].state.value)
+                    for name in self._settings.config.tunnels if name in self._engine.tunnels])
+
+    def _get(self, call: Call, name: str) -> None:
+        self._known(name)
+        call.reply(_object(name))
+
+    def _known(self, name: str) -> Tunnel:
+        """The configured tunnel of that name. Raises DBusError."""
+        tunnel = self._engine.tunnels.get(name)
+        if tunnel and tunnel.config:
+            return tunnel
+        if self._settings.problems:
+            raise DBusError(errors.BAD_CONFIGURATION, "the configuration has errors:\n"
+                            + "\n".join(self._settings.problems))
+        there = ", ".join(self._settings.config.tunnels) or "none"
+        raise DBusError(errors.UNKNOWN_TUNNEL,
+                        f"there is no tunnel '{name}' in {self._settings.path}; there are: {there}")
+
+    def _manager_properties(self) -> dict[str, Any]:
+        return {"Version": VERSION, "ConfigurationFile": self._settings.path,
+                "ConfigurationProblems": list(self._settings.problems)}
+
+    def configuration_changed(self) -> None:
+        """Tell of the problems of a configuration that was read again."""
+        self._manager.changed()
+
+    # --- org.pptpmanager1.Unit ---
+
+    def _dial(self, call: Call, name: str, run: str, seen: str) -> None:
+        self._replace(self._waiting[name].dials, call, run)
+        self._watch(call.sender, name, run)
+        self._engine.feed(name, events.DialAsked(run, seen))
+
+    def _ready(self, call: Call, name: str, run: str) -> None:
+        self._replace(self._waiting[name].readies, call, run)
+        self._engine.feed(name, events.ReadyAsked(run))
+
+    def _ended(self, call: Call, name: str, run: str, code: str, status: str) -> None:
+        self._replace(self._waiting[name].ends, call, run)
+
+        def known(unit: Any) -> None:
+            asked = unit.job in ("stop", "restart")
+            self._engine.feed(name, events.RunEnded(run, Exit(code, status), asked))
+
+        self._units.state(name, known)
+
+    def _replace(self, calls: dict[str, Call], call: Call, run: str) -> None:
+        """Note the call; one of the same run that was there before has lost its caller."""
+        if earlier := calls.pop(run, None):
+            earlier.fail(DBusError(errors.UNKNOWN_RUN, "asked again"))
+        calls[run] = call
+
+    def _watch(self, sender: str, name: str, run: str) -> None:
+        """Notice when the asker leaves the bus: systemd has stopped it."""
+        def owner_changed(*arguments: Any) -> None:
+            self._con.signal_unsubscribe(watch)
+            call = self._waiting[name].dials.get(run)
+            if call and call.sender == sender:
+                del self._waiting[name].dials[run]
+                call.fail(DBusError(errors.UNKNOWN_RUN, "the asker has left"))
+                self._engine.feed(name, events.AskerLeft(run))
+
+        watch = self._con.signal_subscribe(
+            "org.freedesktop.DBus", "org.freedesktop.DBus", "NameOwnerChanged", "/org/freedesktop/DBus", sender,
+            Gio.DBusSignalFlags.NONE, guarded(owner_changed))
+
+    # --- properties ---
+
+    def _age(self, tunnel: Tunnel) -> int:
+        """Microseconds that the tunnel has been up."""
+        return round((self._engine.clock() - (tunnel.up_since or 0.0)) * 1e6)
+
+    def _properties(self, name: str) -> dict[str, Any]:
+        t = self._engine.tunnels[name]
+        up = t.state is State.UP and t.link is not None
+        times = self._times.setdefault(name, _Times(_now()))
+        mine = [str(route.prefix) for route in self._engine.installed
+                if t.link and up and route.interface == t.link.index]
+        return {
+            "Name": name, "Unit": unit_name(name), "Server": t.config.server if t.config else "",
+            "ServerAddress": str(t.address or ""), "State": t.state.value, "Interface": interface_name(name),
+            "LocalAddress": str(t.link.local or "") if t.link and up else "",
+            "PeerAddress": str(t.link.peer or "") if t.link and up else "",
+            "Since": times.since, "Routes": sorted(mine),
+            "LastError": (t.failure.reason.name, t.failure.sentence, times.failed) if t.failure else ("", "", 0),
+            "ReceivedBytes": _counter(name, "rx_bytes"), "SentBytes": _counter(name, "tx_bytes"),
+        }
+
+
+def _interfaces(file: str) -> dict[str, Gio.DBusInterfaceInfo]:
+    """The interfaces in a file of dbus/, by name."""
+    text = (importlib.resources.files("pptpd_manager") / "dbus" / file).read_text()
+    return {interface.name: interface for interface in Gio.DBusNodeInfo.new_for_xml(text).interfaces}
+
+
+def _object(tunnel: str) -> str:
+    return f"{PATH}/tunnel/{escape(tunnel)}"
+
+
+def _now() -> int:
+    return time.time_ns() // 1000
+
+
+def _counter(tunnel: str, counter: str) -> int:
+    """A counter of the tunnel's interface, 0 while there is none. Source: sysfs-class-net-statistics."""
+    try:
+        with open(f"/sys/class/net/{interface_name(tunnel)}/statistics/{counter}") as file:
+            return int(file.read())
+    except OSError:
+        return 0

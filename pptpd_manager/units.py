@@ -1,0 +1,150 @@
+"""The tunnels' units, pptp@NAME.service, over systemd's D-Bus interface (org.freedesktop.systemd1(5)). Asynchronous."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from gi.repository import Gio, GLib
+
+from pptpd_manager.guard import guarded
+
+log = logging.getLogger(__name__)
+
+_SYSTEMD, _ROOT = "org.freedesktop.systemd1", "/org/freedesktop/systemd1"
+_MANAGER, _UNIT = _SYSTEMD + ".Manager", _SYSTEMD + ".Unit"
+_PROPERTIES = "org.freedesktop.DBus.Properties"
+_NAME = re.compile(r"pptp@([A-Za-z0-9_-]+)\.service$")
+_PREFIX = _ROOT + "/unit/pptp_40"  # "pptp@" as systemd writes it in object paths
+_REMOTE = re.compile(r"^GDBus\.Error:[\w.]+: ")  # what Gio puts before the message of a remote error
+CALL_MS = 10_000
+
+Error = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class UnitState:
+    """systemd's words on a unit. run: its invocation id in hexadecimal, "" before its first start.
+
+    active_since: ActiveEnterTimestampMonotonic in seconds; job: the type of its pending job, "" if there is none.
+    """
+
+    active: str
+    sub: str
+    run: str = ""
+    active_since: float = 0.0
+    job: str = ""
+
+
+def unit_name(tunnel: str) -> str:
+    """The name of the tunnel's unit."""
+    return f"pptp@{tunnel}.service"
+
+
+class Units:
+    """on_change(tunnel, state): called for each change of a tunnel's unit that systemd tells of."""
+
+    def __init__(self, con: Gio.DBusConnection, on_change: Callable[[str, UnitState], None]) -> None:
+        self._con, self._on_change = con, on_change
+        self._watch = con.signal_subscribe(_SYSTEMD, _PROPERTIES, "PropertiesChanged", None, _UNIT,
+                                           Gio.DBusSignalFlags.NONE, guarded(self._changed))
+        self._call(_ROOT, _MANAGER, "Subscribe", None, lambda _: None, lambda text: log.warning(
+            "systemd does not tell of its units: %s", text))
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._con.signal_unsubscribe(self._watch)
+
+    def start(self, tunnel: str, failed: Error) -> None:
+        """Start the unit, or cut its pause short. failed(text): systemd refused."""
+        self._job("StartUnit", tunnel, failed)
+
+    def stop(self, tunnel: str, failed: Error) -> None:
+        """Stop the unit; a failed one becomes inactive."""
+        def stopped(_: Any) -> None:
+            self._call(_ROOT, _MANAGER, "ResetFailedUnit", GLib.Variant("(s)", (unit_name(tunnel),)),
+                       lambda _: None, lambda _text: None)  # not loaded any more: nothing to reset
+
+        self._call(_ROOT, _MANAGER, "StopUnit", GLib.Variant("(ss)", (unit_name(tunnel), "replace")), stopped, failed)
+
+    def restart(self, tunnel: str, failed: Error) -> None:
+        """Restart the unit."""
+        self._job("RestartUnit", tunnel, failed)
+
+    def kill(self, tunnel: str, *, hard: bool) -> None:
+        """Send SIGTERM to the unit's main process, or with hard SIGKILL to all of its processes."""
+        who, signal = ("all", 9) if hard else ("main", 15)
+        self._call(_ROOT, _MANAGER, "KillUnit", GLib.Variant("(ssi)", (unit_name(tunnel), who, signal)),
+                   lambda _: None, lambda text: log.info("tunnel %s: nothing to kill: %s", tunnel, text))
+
+    def list(self, then: Callable[[list[str]], None], failed: Error) -> None:
+        """then(names): the tunnels whose units systemd has loaded."""
+        def listed(reply: Any) -> None:
+            then([match[1] for unit in reply[0] if (match := _NAME.match(unit[0]))])
+
+        self._call(_ROOT, _MANAGER, "ListUnitsByPatterns", GLib.Variant("(asas)", ([], ["pptp@*.service"])), listed,
+                   failed)
+
+    def state(self, tunnel: str, then: Callable[[UnitState], None]) -> None:
+        """then(state): of the tunnel's unit; inactive when systemd cannot say."""
+        def got(reply: Any) -> None:
+            properties = reply[0]
+            number, job = properties.get("Job", (0, "/"))
+            if not number:
+                return then(_state(properties))
+            self._call(job, _PROPERTIES, "Get", GLib.Variant("(ss)", (_SYSTEMD + ".Job", "JobType")),
+                       lambda reply: then(_state(properties, reply[0])), lambda _: then(_state(properties)))
+
+        self._call(_path(tunnel), _PROPERTIES, "GetAll", GLib.Variant("(s)", (_UNIT,)), got,
+                   lambda _: then(UnitState("inactive", "dead")))
+
+    def _job(self, method: str, tunnel: str, failed: Error) -> None:
+        self._call(_ROOT, _MANAGER, method, GLib.Variant("(ss)", (unit_name(tunnel), "replace")), lambda _: None,
+                   failed)
+
+    def _changed(self, _con: Any, _sender: str, path: str, _interface: str, _signal: str,
+                 parameters: GLib.Variant) -> None:
+        if path.startswith(_PREFIX) and (match := _NAME.match(unescape(path.rpartition("/")[2]))):
+            properties = parameters.unpack()[1]
+            if "ActiveState" in properties:
+                self._on_change(match[1], _state(properties))
+
+    def _call(self, path: str, interface: str, method: str, arguments: GLib.Variant | None,
+              then: Callable[[Any], None], failed: Error) -> None:
+        def answered(con: Gio.DBusConnection, result: Gio.AsyncResult) -> None:
+            try:
+                reply = con.call_finish(result)
+            except GLib.Error as error:
+                failed(_REMOTE.sub("", error.message))
+                return
+            then(reply.unpack())
+
+        self._con.call(_SYSTEMD, path, interface, method, arguments, None, Gio.DBusCallFlags.NONE, CALL_MS, None,
+                       guarded(answered))
+
+
+def _state(properties: dict[str, Any], job: str = "") -> UnitState:
+    run = bytes(properties.get("InvocationID", [])).hex()
+    since = properties.get("ActiveEnterTimestampMonotonic", 0) / 1e6
+    return UnitState(properties["ActiveState"], properties["SubState"], run, since, job)
+
+
+def _path(tunnel: str) -> str:
+    return f"{_ROOT}/unit/{escape(unit_name(tunnel))}"
+
+
+def escape(label: str) -> str:
+    """label as an element of an object path: _xx for all but ASCII letters and digits.
+
+    Source: sd_bus_path_encode(3).
+    """
+    return "".join(c if c.isascii() and c.isalnum() and not (c.isdigit() and not i) else f"_{ord(c):02x}"
+                   for i, c in enumerate(label))
+
+
+def unescape(element: str) -> str:
+    """What escape() made element of."""
+    return re.sub(r"_([0-9a-f]{2})", lambda match: chr(int(match[1], 16)), element)

@@ -1,0 +1,226 @@
+"""A node -> a value of one kind, or Wrong with all that is wrong in it. A kind says what it takes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Generic, Protocol, TypeVar
+
+from .document import ListNode, MappingNode, Mark, Node, RefusedNode, ScalarNode
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+E = TypeVar("E", bound=Enum)
+
+MAX_ITEMS = 1000
+_SHOWN = 60
+_DECIMAL = re.compile(r"-?(0|[1-9][0-9]*)")
+
+
+class BadText(Exception):
+    """Raised by a check of a text. Its message is shown as it is: it must not hold a secret."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """suffix: the place below the value's own path, such as [1]."""
+
+    mark: Mark
+    suffix: str
+    message: str
+
+
+class Wrong(Exception):
+    """The value cannot be used."""
+
+    def __init__(self, *faults: Fault) -> None:
+        super().__init__(*faults)
+        self.faults = faults
+
+
+class Kind(Protocol[T_co]):
+    """What a value must be."""
+
+    @property
+    def says(self) -> str:
+        """The kind in words, with range and unit, for documentation."""
+
+    def decode(self, node: Node) -> T_co:
+        """The value of node. Raises Wrong."""
+
+
+def show(text: str) -> str:
+    """text in single quotes on one line, cut when long; never call it with a secret."""
+    cut = text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
+    return "'" + "".join(c if c.isprintable() else ascii(c)[1:-1] for c in cut) + "'"
+
+
+def kind_of(node: Node) -> str:
+    """node's kind as a noun with its article; holds nothing of the file's text."""
+    match node:
+        case ListNode():
+            return "a list"
+        case MappingNode():
+            return "a mapping"
+        case ScalarNode(kind="nothing" | "null" | "text"):
+            return node.kind
+        case ScalarNode():
+            return f"a {node.kind}"
+        case RefusedNode():
+            return node.message
+
+
+def _scalar(node: Node, wanted: str) -> ScalarNode:
+    if isinstance(node, RefusedNode):
+        raise _wrong(node, node.message)
+    if not isinstance(node, ScalarNode) or node.kind == "nothing":
+        raise _wrong(node, f"expected {wanted}, got {kind_of(node)}")
+    return node
+
+
+def _wrong(node: Node, message: str) -> Wrong:
+    return Wrong(Fault(node.mark, "", message))
+
+
+@dataclass(frozen=True)
+class Text(Generic[T]):
+    """A text that check takes. secret: it is never shown.
+
+    numbers: also what YAML takes for a number, as check says more about 10.1 than "expected text".
+    """
+
+    says: str
+    check: Callable[[str], T]
+    secret: bool = False
+    numbers: bool = False
+
+    def decode(self, node: Node) -> T:
+        scalar = _scalar(node, "text")
+        if scalar.kind != "text" and not (self.numbers and scalar.kind == "number"):
+            raise _wrong(node, f"expected text, got {self._got(scalar)}")
+        try:
+            return self.check(scalar.text)
+        except BadText as error:
+            raise _wrong(node, str(error)) from None
+
+    def _got(self, scalar: ScalarNode) -> str:
+        if self.secret or len(scalar.text) > _SHOWN:
+            return f"{kind_of(scalar)}; write it in quotes"
+        return f'{scalar.kind} {show(scalar.text)}; write "{scalar.text}" in quotes'
+
+
+@dataclass(frozen=True)
+class Number:
+    """A whole number, low..high, in plain decimal digits: no octal, no base 60, no underscores."""
+
+    low: int
+    high: int
+    unit: str
+
+    @property
+    def says(self) -> str:
+        return f"a whole number, {self.low}..{self.high} {self.unit}"
+
+    def decode(self, node: Node) -> int:
+        scalar = _scalar(node, "a whole number")
+        text = scalar.text
+        if not scalar.plain or not _DECIMAL.fullmatch(text):
+            raise _wrong(node, _not_decimal(scalar))
+        if len(text) > 18 or not self.low <= int(text) <= self.high:  # int() refuses more than 4300 digits
+            shown = text if len(text) <= 18 else text[:18] + "..."
+            raise _wrong(node, f"{shown} is not in {self.low}..{self.high} {self.unit}")
+        return int(text)
+
+
+def _not_decimal(scalar: ScalarNode) -> str:
+    text = scalar.text
+    if not scalar.plain:
+        hint = "; remove the quotes" if _DECIMAL.fullmatch(text) else ""
+        return f"expected a whole number, got text {show(text)}{hint}"
+    if re.fullmatch(r"0[0-7]{1,17}", text):
+        return f"{show(text)} has a leading zero, YAML reads it as octal {int(text, 8)}; write {int(text)}"
+    if re.fullmatch(r"[0-9][0-9_]{1,17}", text):
+        what = "an underscore" if "_" in text else "a leading zero"
+        return f"{show(text)} has {what}; write {int(text.replace('_', ''))}"
+    return f"expected a whole number, got {show(text)}"
+
+
+@dataclass(frozen=True)
+class Flag:
+    """true or false as in YAML 1.2; the further words of YAML 1.1 are refused with their meaning."""
+
+    says: str = "true or false"
+
+    def decode(self, node: Node) -> bool:
+        scalar = _scalar(node, self.says)
+        word = scalar.text
+        if scalar.plain and word in ("true", "True", "TRUE", "false", "False", "FALSE"):
+            return word[0] in "tT"
+        if not scalar.plain:
+            hint = "; remove the quotes" if word in ("true", "false") else ""
+            raise _wrong(node, f"expected true or false, got text {show(word)}{hint}")
+        meaning = {"y": "true", "yes": "true", "on": "true", "n": "false", "no": "false", "off": "false"}
+        hint = f"; write {meaning[word.lower()]}" if word.lower() in meaning else ""
+        raise _wrong(node, f"expected true or false, got {show(word)}{hint}")
+
+
+@dataclass(frozen=True)
+class Choice(Generic[E]):
+    """A member of an Enum of texts. The text counts, whatever YAML takes it for: off is the word off."""
+
+    members: type[E]
+
+    @property
+    def says(self) -> str:
+        return "one of " + ", ".join(str(member.value) for member in self.members)
+
+    def decode(self, node: Node) -> E:
+        scalar = _scalar(node, self.says)
+        for member in self.members:
+            if member.value == scalar.text:
+                return member
+        raise _wrong(node, f"{show(scalar.text)} is not {self.says}")
+
+
+@dataclass(frozen=True)
+class Items(Generic[T]):
+    """A list, each item of one kind. unique: no two may be equal."""
+
+    item: Kind[T]
+    unique: bool
+
+    @property
+    def says(self) -> str:
+        return f"a list; each item {self.item.says}"
+
+    def decode(self, node: Node) -> tuple[T, ...]:
+        if isinstance(node, RefusedNode):
+            raise _wrong(node, node.message)
+        if not isinstance(node, ListNode):
+            hint = "write [] for none" if kind_of(node) == "nothing" else "put [ ] around it"
+            hint = "" if isinstance(node, MappingNode) else f"; {hint}"
+            raise _wrong(node, f"expected a list, got {kind_of(node)}{hint}")
+        if len(node.items) > MAX_ITEMS:
+            raise _wrong(node, f"has {len(node.items)} items; at most {MAX_ITEMS}")
+        return self._items(node)
+
+    def _items(self, node: ListNode) -> tuple[T, ...]:
+        faults: list[Fault] = []
+        first: dict[T, int] = {}
+        values: list[T] = []
+        for index, item in enumerate(node.items):
+            try:
+                value = self.item.decode(item)
+            except Wrong as error:
+                faults += [Fault(f.mark, f"[{index}]{f.suffix}", f.message) for f in error.faults]
+                continue
+            if self.unique and value in first:
+                message = f"{value} is in the list twice (first at [{first[value]}])"
+                faults.append(Fault(item.mark, f"[{index}]", message))
+            first.setdefault(value, index)
+            values.append(value)
+        if faults:
+            raise Wrong(*faults)
+        return tuple(values)

@@ -1,0 +1,746 @@
+"""Every message of the configuration compared whole; any text ends in a Config or a ConfigError."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import dataclasses
+import pathlib
+import re
+from collections.abc import Iterator
+from ipaddress import IPv4Network
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pptpd_manager import config, document, keys, options
+from pptpd_manager.config import Config, ConfigError, Mppe, Problem, TunnelConfig, parse
+
+ROOT = pathlib.Path(__file__).parents[2]
+EXAMPLE = ROOT / "etc" / "pptp-manager.yaml"
+BASE = "tunnels:\n  work:\n    server: vpn.example.com\n    username: alice\n    password: s3cret\n"
+CANARY = "Zq$9!canary.x7W"
+
+MPPE = "require-128, require, optional, off"
+PREFIX = "an IPv4 prefix such as 192.168.10.0/24"
+IPV4 = "an IPv4 address (four numbers 0..255 with dots)"
+NOT_A_KEY = "not a key; is a blank missing after a colon, or are quotes around a text?"
+ESCAPE = '(in double quotes a backslash begins an escape, "\\\\" is a backslash)'
+MERGE = "merge keys (<<) are not supported; put shared keys under 'defaults'"
+TAG = "a YAML tag; text that begins with ! needs quotes"
+
+
+LOADERS = sorted({yaml.SafeLoader, getattr(yaml, "CSafeLoader", yaml.SafeLoader)}, key=str)
+
+
+@contextlib.contextmanager
+def using(loader: type) -> Iterator[None]:
+    """Read YAML with PyYAML's own parser or libyaml's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(document, "_LOADER", loader)
+        yield
+
+
+def messages(text: str) -> list[str]:
+    """The lines of the error that text ends in; none if it is good."""
+    try:
+        parse(text, "f")
+    except ConfigError as error:
+        assert str(error) == "\n".join(map(str, error.problems))
+        assert list(error.problems) == sorted(set(error.problems))
+        return str(error).splitlines()
+    return []
+
+
+def tunnel(lines: str = "", base: str = BASE) -> TunnelConfig:
+    return parse(f"{base}    {lines}\n", "f").tunnels["work"]
+
+
+# One line (line 6, from column 5) added to a good tunnel -> the one message, without file and line.
+LINE = [
+    # texts
+    ("domain: no", "13: tunnels.work.domain: expected text, got bool 'no'; write \"no\" in quotes"),
+    ("domain: Off", "13: tunnels.work.domain: expected text, got bool 'Off'; write \"Off\" in quotes"),
+    ("domain: 0123", "13: tunnels.work.domain: expected text, got number '0123'; write \"0123\" in quotes"),
+    (
+        "domain: 1_000",
+        "13: tunnels.work.domain: expected text, got number '1_000'; write \"1_000\" in quotes",
+    ),
+    (
+        "domain: 12:30",
+        "13: tunnels.work.domain: expected text, got number '12:30'; write \"12:30\" in quotes",
+    ),
+    ("domain: 1.5", "13: tunnels.work.domain: expected text, got number '1.5'; write \"1.5\" in quotes"),
+    (
+        "domain: 2024-01-31",
+        "13: tunnels.work.domain: expected text, got date '2024-01-31'; write \"2024-01-31\" in quotes",
+    ),
+    ("domain: null", "13: tunnels.work.domain: expected text, got null 'null'; write \"null\" in quotes"),
+    ("domain: ~", "13: tunnels.work.domain: expected text, got null '~'; write \"~\" in quotes"),
+    ("domain: " + "1" * 61, "13: tunnels.work.domain: expected text, got a number; write it in quotes"),
+    ("domain:", "12: tunnels.work.domain: expected text, got nothing"),
+    ("domain: [a]", "13: tunnels.work.domain: expected text, got a list"),
+    ("domain: {a: b}", "13: tunnels.work.domain: expected text, got a mapping"),
+    ("domain: ''", "13: tunnels.work.domain: must not be empty; leave the key out for no domain"),
+    ("domain: A\\B", "13: tunnels.work.domain: must not hold a backslash"),
+    ('domain: "CORP\\alice"', f"13: tunnels.work.domain: character 5 is a control character {ESCAPE}"),
+    ('domain: "CORP\\Peter"', f"13: tunnels.work.domain: character 5 is a control character {ESCAPE}"),
+    ("domain: !secret x", f"13: tunnels.work.domain: {TAG}"),
+    ("domain: !!str x", f"13: tunnels.work.domain: {TAG}"),
+    ("domain: *x", "13: tunnels.work.domain: an alias of nothing; text that begins with * needs quotes"),
+    # choices
+    ("mppe: no", f"11: tunnels.work.mppe: 'no' is not one of {MPPE}"),
+    ("mppe: 128", f"11: tunnels.work.mppe: '128' is not one of {MPPE}"),
+    ('mppe: "a\\nb"', f"11: tunnels.work.mppe: 'a\\nb' is not one of {MPPE}"),
+    ("mppe: " + "x" * 61, f"11: tunnels.work.mppe: '{'x' * 60}...' is not one of {MPPE}"),
+    ("mppe:", f"10: tunnels.work.mppe: expected one of {MPPE}, got nothing"),
+    ("mppe: [off]", f"11: tunnels.work.mppe: expected one of {MPPE}, got a list"),
+    # true and false
+    ("persist: yes", "14: tunnels.work.persist: expected true or false, got 'yes'; write true"),
+    ("persist: On", "14: tunnels.work.persist: expected true or false, got 'On'; write true"),
+    ("persist: y", "14: tunnels.work.persist: expected true or false, got 'y'; write true"),
+    ("persist: no", "14: tunnels.work.persist: expected true or false, got 'no'; write false"),
+    ("persist: OFF", "14: tunnels.work.persist: expected true or false, got 'OFF'; write false"),
+    ("persist: 1", "14: tunnels.work.persist: expected true or false, got '1'"),
+    (
+        "persist: 'true'",
+        "14: tunnels.work.persist: expected true or false, got text 'true'; remove the quotes",
+    ),
+    ("persist: 'x'", "14: tunnels.work.persist: expected true or false, got text 'x'"),
+    ("persist:", "13: tunnels.work.persist: expected true or false, got nothing"),
+    ("persist: []", "14: tunnels.work.persist: expected true or false, got a list"),
+    # whole numbers
+    ("mtu: 575", "10: tunnels.work.mtu: 575 is not in 576..1500 bytes"),
+    ("mtu: 1501", "10: tunnels.work.mtu: 1501 is not in 576..1500 bytes"),
+    ("mru: 575", "10: tunnels.work.mru: 575 is not in 576..1500 bytes"),
+    ("mru: 1501", "10: tunnels.work.mru: 1501 is not in 576..1500 bytes"),
+    ("lcp-echo-interval: 0", "24: tunnels.work.lcp-echo-interval: 0 is not in 1..3600 seconds"),
+    ("lcp-echo-interval: 3601", "24: tunnels.work.lcp-echo-interval: 3601 is not in 1..3600 seconds"),
+    ("lcp-echo-failure: 0", "23: tunnels.work.lcp-echo-failure: 0 is not in 1..100 requests"),
+    ("lcp-echo-failure: 101", "23: tunnels.work.lcp-echo-failure: 101 is not in 1..100 requests"),
+    ("connect-timeout: 4", "22: tunnels.work.connect-timeout: 4 is not in 5..600 seconds"),
+    ("connect-timeout: 601", "22: tunnels.work.connect-timeout: 601 is not in 5..600 seconds"),
+    ("mtu: -1", "10: tunnels.work.mtu: -1 is not in 576..1500 bytes"),
+    ("mtu: " + "9" * 5000, f"10: tunnels.work.mtu: {'9' * 18}... is not in 576..1500 bytes"),
+    ("mtu: 0123", "10: tunnels.work.mtu: '0123' has a leading zero, YAML reads it as octal 83; write 123"),
+    ("mtu: 0899", "10: tunnels.work.mtu: '0899' has a leading zero; write 899"),
+    ("mtu: 1_000", "10: tunnels.work.mtu: '1_000' has an underscore; write 1000"),
+    ("mtu: 12:30", "10: tunnels.work.mtu: expected a whole number, got '12:30'"),
+    ("mtu: 0x578", "10: tunnels.work.mtu: expected a whole number, got '0x578'"),
+    ("mtu: 1e3", "10: tunnels.work.mtu: expected a whole number, got '1e3'"),
+    ("mtu: +700", "10: tunnels.work.mtu: expected a whole number, got '+700'"),
+    ("mtu: 700.0", "10: tunnels.work.mtu: expected a whole number, got '700.0'"),
+    ("mtu: ~", "10: tunnels.work.mtu: expected a whole number, got '~'"),
+    ("mtu: '700'", "10: tunnels.work.mtu: expected a whole number, got text '700'; remove the quotes"),
+    ("mtu: 'x'", "10: tunnels.work.mtu: expected a whole number, got text 'x'"),
+    ("mtu:", "9: tunnels.work.mtu: expected a whole number, got nothing"),
+    ("mtu: {}", "10: tunnels.work.mtu: expected a whole number, got a mapping"),
+    # lists
+    ("routes: 10.0.0.0/8", "13: tunnels.work.routes: expected a list, got text; put [ ] around it"),
+    ("routes:", "12: tunnels.work.routes: expected a list, got nothing; write [] for none"),
+    ("routes: {a: b}", "13: tunnels.work.routes: expected a list, got a mapping"),
+    ("routes: *x", "13: tunnels.work.routes: an alias of nothing; text that begins with * needs quotes"),
+    (f"routes: [{'a,' * 1001}]", "13: tunnels.work.routes: has 1001 items; at most 1000"),
+    # keys
+    ("usrname: bob", "5: tunnels.work.usrname: unknown key; did you mean 'username'?"),
+    ("Domain: bob", "5: tunnels.work.Domain: unknown key; did you mean 'domain'?"),
+    (
+        "lcp_echo_interval: 3",
+        "5: tunnels.work.lcp_echo_interval: unknown key; did you mean 'lcp-echo-interval'?",
+    ),
+    ("user: bob", "5: tunnels.work.user: unknown key; did you mean 'username'?"),
+    ("gateway: vpn", "5: tunnels.work.gateway: unknown key; did you mean 'server'?"),
+    ("remote: vpn", "5: tunnels.work.remote: unknown key; did you mean 'server'?"),
+    (
+        "require-mppe-128: true",
+        "5: tunnels.work.require-mppe-128: unknown key; did you mean 'mppe: require-128'?",
+    ),
+    ("nomppe: true", "5: tunnels.work.nomppe: unknown key; did you mean 'mppe: off'?"),
+    ("defaultroute: true", "5: tunnels.work.defaultroute: unknown key; did you mean 'default-route'?"),
+    ("nodefaultroute: true", "5: tunnels.work.nodefaultroute: unknown key; did you mean 'default-route'?"),
+    ("zzzzz: {a: *b}", "5: tunnels.work.zzzzz: unknown key"),
+    ("server: b", "5: tunnels.work.server: given twice (first at line 3)"),
+    ("'server': b", "5: tunnels.work.server: given twice (first at line 3)"),
+    ("password: [other]", "5: tunnels.work.password: given twice (first at line 5)"),
+    ("<<: {a: b}", f"5: tunnels.work: {MERGE}"),
+    ("<<: *x", f"5: tunnels.work: {MERGE}"),
+    ("a b: 1", f"5: tunnels.work: {NOT_A_KEY}"),
+    ("password:hunter2: 1", f"5: tunnels.work: {NOT_A_KEY}"),
+    ("'': 1", f"5: tunnels.work: {NOT_A_KEY}"),
+    ("x" * 65 + ": 1", f"5: tunnels.work: {NOT_A_KEY}"),
+    ("!a b: 1", f"5: tunnels.work: {TAG}"),
+    ("[a]: 1", "5: tunnels.work: expected a key, got a list"),
+    ("{a: b}: 1", "5: tunnels.work: expected a key, got a mapping"),
+]
+
+
+@pytest.mark.parametrize(("line", "message"), LINE, ids=[line[:30] for line, _ in LINE])
+def test_line(line: str, message: str) -> None:
+    assert messages(f"{BASE}    {line}\n") == [f"f:6:{message}"]
+
+
+SERVERS = [
+    ("''", "must not be empty"),
+    ("no", "expected text, got bool 'no'; write \"no\" in quotes"),
+    ("300.1.1.1", f"'300.1.1.1' is not {IPV4}"),
+    ("10.1", f"'10.1' is not {IPV4}"),
+    ("10.0.0.01", f"'10.0.0.01' is not {IPV4}"),
+    ("10.0.0.1.", f"'10.0.0.1.' is not {IPV4}"),
+    ("12", f"'12' is not {IPV4}"),
+    ("0x7f.1", f"'0x7f.1' is not {IPV4}"),
+    ("vpn.12", f"'vpn.12' is not {IPV4}"),
+    ("0.0.0.0", "'0.0.0.0' cannot be a server's address"),
+    ("224.0.0.1", "'224.0.0.1' cannot be a server's address"),
+    ("255.255.255.255", "'255.255.255.255' cannot be a server's address"),
+    ("2001:db8::1", "'2001:db8::1' is an IPv6 address; PPTP runs over IPv4 only"),
+    ("'[2001:db8::1]'", "'[2001:db8::1]' is an IPv6 address; PPTP runs over IPv4 only"),
+    ("'[::1]:1723'", "'[::1]:1723' is an IPv6 address; PPTP runs over IPv4 only"),
+    ("a.example:1723", "'a.example:1723' has a port; PPTP's port is always 1723, write the host alone"),
+    ("10.0.0.1:1723", "'10.0.0.1:1723' has a port; PPTP's port is always 1723, write the host alone"),
+    ("pptp://a:pw@b", "write the host alone, not a URL or user@host"),
+    ("a@b", "write the host alone, not a URL or user@host"),
+    ("a_b", "'a_b' is not a host name (letters, digits, inner hyphens and dots)"),
+    ("-a", "'-a' is not a host name (letters, digits, inner hyphens and dots)"),
+    ("a..b", "'a..b' is not a host name (letters, digits, inner hyphens and dots)"),
+    ("a b", "'a b' is not a host name (letters, digits, inner hyphens and dots)"),
+    ('"a\\0b"', "'a\\x00b' is not a host name (letters, digits, inner hyphens and dots)"),
+    ("bücher.example", "'bücher.example' is not ASCII; write an international name in its xn-- form"),
+    (f"{'a' * 64}.b", f"'{'a' * 60}...' has a label of 64 characters; at most 63"),
+    (f"{'a.' * 126}aa", "a host name of 254 characters; at most 253"),
+]
+
+
+@pytest.mark.parametrize(("server", "message"), SERVERS)
+def test_server_refused(server: str, message: str) -> None:
+    assert messages(BASE.replace("vpn.example.com", server)) == [f"f:3:13: tunnels.work.server: {message}"]
+
+
+@pytest.mark.parametrize(
+    "server",
+    ["a", "A-1.b", "192.0.2.1", "127.0.0.1", "vpn.example.com.", "1and1.example", "a.4c", f"{'a.' * 126}a"],
+)
+def test_server_taken(server: str) -> None:
+    assert tunnel(base=BASE.replace("vpn.example.com", server)).server == server
+
+
+PREFIXES = [
+    (
+        "192.168.10.5/24",
+        "192.168.10.5/24 has host bits set; did you mean 192.168.10.0/24 or 192.168.10.5/32?",
+    ),
+    ("10.0.0.1/0", "10.0.0.1/0 has host bits set; did you mean 0.0.0.0/0 or 10.0.0.1/32?"),
+    ("0.0.0.0/0", "write default-route: true"),
+    ("default", "write default-route: true"),
+    ("fe80::/10", "'fe80::/10': IPv6 routes are not supported"),
+    ("2001:db8::1", "'2001:db8::1': IPv6 routes are not supported"),
+    ("127.0.0.1", "127.0.0.1/32 is a loopback prefix"),
+    ("127.0.0.0/8", "127.0.0.0/8 is a loopback prefix"),
+    ("224.0.0.0/4", "224.0.0.0/4 is a multicast prefix"),
+    ("239.1.1.1", "239.1.1.1/32 is a multicast prefix"),
+    ("255.255.255.255", "255.255.255.255/32 is the broadcast address"),
+    ("0.0.0.0", "0.0.0.0/32 is in 0.0.0.0/8, which cannot be routed"),
+    ("10.0.0.0/33", f"'10.0.0.0/33' is not {PREFIX}"),
+    ("10.0.0.0/08", f"'10.0.0.0/08' is not {PREFIX}"),
+    ("10.0.0.0/", f"'10.0.0.0/' is not {PREFIX}"),
+    ("10.0.0.0/8/8", f"'10.0.0.0/8/8' is not {PREFIX}"),
+    ("10.0.0.0/255.0.0.0", f"'10.0.0.0/255.0.0.0' is not {PREFIX}"),
+    ("10.1", f"'10.1' is not {PREFIX}"),
+    ("10/8", f"'10/8' is not {PREFIX}"),
+    ("office", f"'office' is not {PREFIX}"),
+    ("''", f"'' is not {PREFIX}"),
+    ("no", "expected text, got bool 'no'; write \"no\" in quotes"),
+    ("[]", "expected text, got a list"),
+    ("172.16.0.0/12", "172.16.0.0/12 is in the list twice (first at [0])"),
+]
+
+
+@pytest.mark.parametrize(("prefix", "message"), PREFIXES)
+def test_prefix_refused(prefix: str, message: str) -> None:
+    text = f"{BASE}    routes: [172.16.0.0/12, {prefix if ':' not in prefix else repr(prefix)}]\n"
+    assert messages(text) == [f"f:6:29: tunnels.work.routes[1]: {message}"]
+
+
+def test_prefixes_taken() -> None:
+    expected = tuple(map(IPv4Network, ("0.0.0.0/1", "128.0.0.0/1", "10.0.0.1/32", "192.168.10.0/24")))
+    assert tunnel("routes: [0.0.0.0/1, 128.0.0.0/1, 10.0.0.1, 192.168.10.0/24]").routes == expected
+
+
+OPTIONS = [
+    ("", "must not be empty"),
+    (" ", "must not be empty"),
+    ("#debug", "names no option"),
+    ('""', "names no option"),
+    ('idle "600', 'the quote " is not closed'),
+    ("idle '600", "the quote ' is not closed"),
+    ("idle 600\\", "ends with a backslash"),
+    ("\\", "ends with a backslash"),
+    ("idle 600\nnodetach", "must be one line without control characters"),
+    ("idle\t600", "must be one line without control characters"),
+    ("set A=" + "x" * 995, "has 1001 bytes; at most 1000"),
+    ("password hunter2", "'password' cannot be set here: use the key 'password'"),
+    ('"pass"wo\\rd hunter2', "'password' cannot be set here: use the key 'password'"),
+    ("ipparam x", "'ipparam' cannot be set here: ipparam is the tunnel's name"),
+    ("idle 600 nodetach", "'nodetach' looks like a second option; write one in each item"),
+]
+
+
+@pytest.mark.parametrize(("option", "message"), OPTIONS)
+def test_option_refused(option: str, message: str) -> None:
+    quoted = '"' + option.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t") + '"'
+    assert messages(f"{BASE}    pppd-options: [{quoted}]\n") == [f"f:6:20: tunnels.work.pppd-options[0]: {message}"]
+
+
+NAMED_OPTIONS = """
+user name password remotename ifname unit linkname pty connect file call nodetach detach
+updetach up_sdnotify persist nopersist maxfail holdoff demand logfd logfile nolog mtu mru lcp-echo-interval
+lcp-echo-failure usepeerdns defaultroute nodefaultroute replacedefaultroute require-mppe require-mppe-128
+require-mppe-40 nomppe nomppe-128 nomppe-40 refuse-eap refuse-pap refuse-chap refuse-mschap refuse-mschap-v2
+auth ipparam sync
+"""
+
+
+@pytest.mark.parametrize("option", sorted({*NAMED_OPTIONS.split(), *options.ADVICE}))
+def test_option_of_the_manager(option: str) -> None:
+    message = f"'{option}' cannot be set here: {options.ADVICE[option]}"
+    assert messages(f"{BASE}    pppd-options: ['{option} x']\n") == [
+        f"f:6:20: tunnels.work.pppd-options[0]: {message}"
+    ]
+    for name in re.findall("use the key '(.*)'", options.ADVICE[option]):
+        assert name in keys.BY_NAME
+
+
+def test_options_taken() -> None:
+    taken = (
+        "debug",
+        "idle 600",
+        "plugin passwordfd.so",
+        'set A="a \' b"',
+        'domain "call"',
+        "debug # nodetach",
+    )
+    written = ", ".join("'" + text.replace("'", "''") + "'" for text in taken)
+    assert tunnel(f"pppd-options: [{written}]").pppd_options == taken
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [  # each seen with pppd 2.4.9, which names the first word in "unrecognized option"
+        ('zz"a b"c d', [("zza bc", False), ("d", True)]),
+        ("zz\\ b c", [("zz b", False), ("c", True)]),
+        ("zz#b c", [("zz", True)]),
+        ("\"a'b\" 'a\\'b'", [("a'b", False), ("a'b", False)]),
+        ("  a   b  ", [("a", True), ("b", True)]),
+        ("''", [("", False)]),
+        ("# a", []),
+    ],
+)
+def test_words(line: str, words: list[tuple[str, bool]]) -> None:
+    assert options.words(line) == words
+
+
+PASSWORDS = [
+    ("no", "expected text, got a bool; write it in quotes"),
+    ("0123", "expected text, got a number; write it in quotes"),
+    ("12:30", "expected text, got a number; write it in quotes"),
+    ("2024-01-31", "expected text, got a date; write it in quotes"),
+    ("~", "expected text, got null; write it in quotes"),
+    ("#hunter2", "expected text, got nothing"),
+    ("&hunter2", "expected text, got nothing"),
+    ("*hunter2", "an alias of nothing; text that begins with * needs quotes"),
+    ("!hunter2", TAG),
+    ("[hunter2]", "expected text, got a list"),
+    ("{hunter2: hunter2, hunter2: x}", "expected text, got a mapping"),
+    ("''", "must not be empty"),
+    ('"a\\0b"', "must not hold a NUL character"),
+    ("x" * 256, "has 256 bytes in UTF-8; at most 255"),
+    ("é" * 128, "has 256 bytes in UTF-8; at most 255"),
+]
+
+
+@pytest.mark.parametrize(("password", "message"), PASSWORDS)
+def test_password_refused(password: str, message: str) -> None:
+    column = {"#hunter2": 14}.get(password, 15)
+    assert messages(BASE.replace("s3cret", password)) == [f"f:5:{column}: tunnels.work.password: {message}"]
+
+
+@pytest.mark.parametrize(
+    ("written", "password"),
+    [
+        ('"pa$$ w\\"ord"', 'pa$$ w"ord'),
+        ("'it''s'", "it's"),
+        ("'123'", "123"),
+        ("pa$$w\\ord", "pa$$w\\ord"),
+        ('"a\\nb\\x7f\\u2028"', "a\nb\x7f\u2028"),
+        ("pässwörd", "pässwörd"),
+        ("x" * 255, "x" * 255),
+        ("|-\n      two\n      lines", "two\nlines"),
+    ],
+)
+def test_password_taken(written: str, password: str) -> None:
+    found = tunnel(base=BASE.replace("s3cret", written))
+    assert found.password == password
+    assert password not in repr(found)
+
+
+# Whole documents -> all their messages, without the file.
+DOCUMENTS = [
+    ("", ["1:1: 'tunnels' is missing"]),
+    ("# nothing\n", ["1:1: 'tunnels' is missing"]),
+    ("defaults: {}\n", ["1:1: 'tunnels' is missing"]),
+    ("~", ["1:1: expected a mapping, got null"]),
+    ("text", ["1:1: expected a mapping, got text"]),
+    ("- a", ["1:1: expected a mapping, got a list"]),
+    ("!x {}", [f"1:1: {TAG}"]),
+    ("tunnels: []", ["1:10: tunnels: expected a mapping, got a list"]),
+    ("tunnels: no", ["1:10: tunnels: expected a mapping, got a bool"]),
+    ("tunnel: {}", ["1:1: tunnel: unknown key; did you mean 'tunnels'?"]),
+    ("tunnels: {}\ndefault: {}", ["2:1: default: unknown key; did you mean 'defaults'?"]),
+    ("tunnels: {}\nmtu: 1400", ["2:1: mtu: belongs under 'tunnels', in a tunnel, or under 'defaults'"]),
+    ("tunnels: {}\ntunnels: {a: {}}", ["2:1: tunnels: given twice (first at line 1)"]),
+    ("tunnels: {}\n<<: {}", [f"2:1: {MERGE}"]),
+    ("tunnels: {a: x}", ["1:14: tunnels.a: expected a mapping, got text"]),
+    (
+        "tunnels: {a: 1}\ndefaults: x",
+        [
+            "1:14: tunnels.a: expected a mapping, got a number",
+            "2:11: defaults: expected a mapping, got text",
+        ],
+    ),
+    (
+        "tunnels: {a: }",
+        [f"1:11: tunnels.a: '{name}' is missing" for name in ("password", "server", "username")],
+    ),
+    (
+        "tunnels: {a: {usrname: x, server: x, pass: x}}",
+        [
+            "1:15: tunnels.a.usrname: unknown key; did you mean 'username'?",
+            "1:38: tunnels.a.pass: unknown key; did you mean 'password'?",
+        ],
+    ),
+    (
+        "defaults: {server: b, username: c, password: no, mtu: 1}\ntunnels: {a: , b: {mtu: 2}, c: {mtu: 1000}}",
+        [
+            "1:46: defaults.password: expected text, got a bool; write it in quotes",
+            "1:55: defaults.mtu: 1 is not in 576..1500 bytes",
+            "2:25: tunnels.b.mtu: 2 is not in 576..1500 bytes",
+        ],
+    ),
+    ("defaults: {name: x}\ntunnels: {}", ["1:12: defaults.name: unknown key; did you mean 'username'?"]),
+    ("tunnels: {}\n---\ntunnels: {}", ["2:1: a second document begins here; the file holds one"]),
+    ("tunnels: &a [*a]", ["1:10: tunnels: expected a mapping, got a list"]),
+    ("tunnels: &a {b: *a}", ["1:17: tunnels.b: an alias of a list or mapping inside itself"]),
+    (
+        "tunnels:\n  a: &a {server: b, username: c, password: d}\n  b: *a",
+        ["3:6: tunnels.b: an alias of a mapping; put shared keys under 'defaults'"],
+    ),
+    ("tunnels: " + "[" * 300_000, ["1:25: nested deeper than 16"]),
+    ("a: &a [" + "x," * 999 + "]\nb: [" + "*a," * 100 + "]", ["2:146: more than 50000 values"]),
+    ("a: &a x\nb: [" + "*a," * 300 + "]", ["2:773: more than 256 aliases"]),
+    (
+        "tunnels: {}\n# \x07",
+        ["2:3: a control character; write it as an escape such as \\x1b in double quotes"],
+    ),
+    ("\ud800", ["1:1: a control character; write it as an escape such as \\x1b in double quotes"]),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), DOCUMENTS, ids=[repr(text[:30]) for text, _ in DOCUMENTS])
+def test_document(text: str, expected: list[str]) -> None:
+    assert messages(text) == [f"f:{line}" for line in expected]
+
+
+NAMES = [
+    ("a b", "", "character 2 of this name is not one of A-Z a-z 0-9 _ -"),
+    ("büro", "", "character 2 of this name is not one of A-Z a-z 0-9 _ -"),
+    ("''", "", "a tunnel's name must not be empty"),
+    ("x" * 65, "", "the name is 55 too long; at most 10 characters"),
+    ("-a", ".-a", "a tunnel's name begins with a letter or digit, not with '-'"),
+    ("_", "._", "a tunnel's name begins with a letter or digit, not with '_'"),
+    ("abcdefghijk", ".abcdefghijk", "the name is 1 too long; at most 10 characters"),
+]
+
+
+@pytest.mark.parametrize(("name", "path", "message"), NAMES)
+def test_name_refused(name: str, path: str, message: str) -> None:
+    assert messages(BASE.replace("work", name)) == [f"f:2:3: tunnels{path}: {message}"]
+
+
+@pytest.mark.parametrize("name", ["a", "0", "no", "0123", "A_b-c-9999", "password"])
+def test_name_taken(name: str) -> None:
+    assert list(parse(BASE.replace("work", name), "f").tunnels) == [name]
+    assert len(config.interface_name(name)) <= 15
+
+
+def test_interface_name() -> None:
+    assert config.interface_name("work") == "pptp-work"
+
+
+def refuse(*methods: str) -> str:
+    return "".join(f"\n    refuse-{method}: true" for method in methods)
+
+
+CLASHES = [
+    (
+        "domain: " + "x" * 250,
+        BASE,
+        "4:5: tunnels.work.username: the login has 256 bytes in UTF-8; at most 255 (DOMAIN\\username)",
+    ),
+    (
+        "domain: D",
+        BASE.replace("alice", "'C\\alice'"),
+        "6:5: tunnels.work.domain: the username names a domain already, before its backslash",
+    ),
+    (
+        "mtu: 1400",
+        "defaults:\n  domain: D\n" + BASE.replace("alice", "'C\\alice'"),
+        "4:3: tunnels.work.domain: the username names a domain already, before its backslash",
+    ),
+    (
+        "mtu: 1400",
+        BASE.replace("alice", "x" * 256),
+        "4:5: tunnels.work.username: the login has 256 bytes in UTF-8; at most 255",
+    ),
+    ("mtu: 1400", BASE.replace("alice", "''"), "4:15: tunnels.work.username: must not be empty"),
+    (
+        "refuse-mschap-v2: true",
+        BASE,
+        "2:3: tunnels.work: every way to log in is refused; set refuse-mschap-v2: false",
+    ),
+    (
+        "refuse-mschap-v2: true\n    refuse-eap: false",
+        BASE,
+        "2:3: tunnels.work.mppe: require-128 needs MS-CHAP; set refuse-mschap-v2: false or mppe: off",
+    ),
+    (
+        "mppe: require\n    refuse-mschap-v2: true\n    refuse-eap: false",
+        BASE,
+        "6:5: tunnels.work.mppe: require needs MS-CHAP; set refuse-mschap-v2: false or mppe: off",
+    ),
+]
+
+
+@pytest.mark.parametrize(("line", "base", "message"), CLASHES)
+def test_clash(line: str, base: str, message: str) -> None:
+    assert messages(f"{base}    {line}\n") == [f"f:{message}"]
+
+
+def test_clash_beside_a_wrong_value() -> None:
+    assert messages(f"{BASE}    mtu: 1{refuse('mschap-v2')}\n") == [
+        "f:2:3: tunnels.work: every way to log in is refused; set refuse-mschap-v2: false",
+        "f:6:10: tunnels.work.mtu: 1 is not in 576..1500 bytes",
+    ]
+
+
+def test_no_clash() -> None:
+    assert tunnel("refuse-mschap-v2: true\n    refuse-mschap: false").mppe is Mppe.REQUIRE_128
+    assert tunnel("refuse-mschap-v2: true\n    refuse-pap: false\n    mppe: off").mppe is Mppe.OFF
+    assert tunnel("refuse-mschap-v2: true\n    refuse-pap: false\n    mppe: optional").mppe is Mppe.OPTIONAL
+    assert tunnel(base=BASE.replace("alice", "'CORP\\alice'")).login == "CORP\\alice"
+
+
+def test_login() -> None:
+    assert tunnel().login == "alice"
+    assert tunnel("domain: CORP").login == "CORP\\alice"
+
+
+def test_minimal_tunnel_has_all_defaults() -> None:
+    expected = TunnelConfig(name="work", server="vpn.example.com", username="alice", password="s3cret")
+    assert parse(BASE, "f") == Config({"work": expected})
+
+
+def test_each_key_reaches_its_field() -> None:
+    text = """
+defaults: {lcp-echo-interval: 7, mtu: 1000, routes: [10.0.0.0/8]}
+tunnels:
+  b:
+    server: 192.0.2.1
+    username: alice
+    password: "x"
+    domain: CORP
+    mppe: require
+    refuse-eap: false
+    refuse-pap: false
+    refuse-chap: false
+    refuse-mschap: false
+    refuse-mschap-v2: true
+    routes: [192.168.10.0/24]
+    default-route: true
+    mtu: 1001
+    mru: 1002
+    lcp-echo-failure: 8
+    persist: false
+    connect-timeout: 9
+    usepeerdns: true
+    pppd-options: [debug]
+  a: {server: c, username: d, password: e}
+"""
+    found = parse(text, "f")
+    assert list(found.tunnels) == ["b", "a"]
+    assert found.tunnels["b"] == TunnelConfig(
+        name="b",
+        server="192.0.2.1",
+        username="alice",
+        password="x",
+        domain="CORP",
+        mppe=Mppe.REQUIRE,
+        refuse_eap=False,
+        refuse_pap=False,
+        refuse_chap=False,
+        refuse_mschap=False,
+        refuse_mschap_v2=True,
+        routes=(IPv4Network("192.168.10.0/24"),),
+        default_route=True,
+        mtu=1001,
+        mru=1002,
+        lcp_echo_interval=7,
+        lcp_echo_failure=8,
+        persist=False,
+        connect_timeout=9,
+        usepeerdns=True,
+        pppd_options=("debug",),
+    )
+    assert found.tunnels["a"].routes == (IPv4Network("10.0.0.0/8"),)
+    assert found.tunnels["a"].mtu == 1000
+
+
+def test_aliases_of_texts_and_lists() -> None:
+    text = "defaults: {routes: &r [10.0.0.0/8], mtu: &m 1000, username: &u b}\ntunnels:\n"
+    text += "  a: {server: *u, password: c, routes: *r, mru: *m}\n"
+    found = parse(text, "f").tunnels["a"]
+    assert (found.server, found.routes, found.mru) == ("b", (IPv4Network("10.0.0.0/8"),), 1000)
+
+
+@pytest.mark.parametrize(("word", "value"), [("true", True), ("True", True), ("TRUE", True), ("False", False)])
+def test_flag(word: str, value: bool) -> None:
+    assert tunnel(f"default-route: {word}").default_route is value
+
+
+@pytest.mark.parametrize(
+    "text", ["tunnels:", "tunnels: {}", "\ufefftunnels: {}", "%YAML 1.1\n---\ntunnels: {}\n...\n"]
+)
+def test_no_tunnels(text: str) -> None:
+    assert parse(text, "f") == Config({})
+
+
+@pytest.mark.parametrize("loader", LOADERS)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "tunnels: [",
+        "a: 'b",
+        "\t- a",
+        "a: b: c",
+        "@",
+        '"\\q"',
+        "%YAML 3.0\n--- a",
+        "!x!y z",
+        "*a$b",
+        '"\\UFFFFFFFF"',
+    ],
+)
+def test_syntax_error(loader: type, text: str) -> None:
+    with using(loader):
+        (line,) = messages(text)
+    assert re.fullmatch(r"f:[12]:[0-9]+: not valid YAML(: [ -~]+)?", line)
+    assert "$" not in line and "@" not in line
+
+
+def test_config_cannot_be_changed() -> None:
+    source = {"work": tunnel()}
+    found = Config(source)
+    source.clear()
+    assert list(found.tunnels) == ["work"]
+    with pytest.raises(TypeError):
+        found.tunnels["b"] = tunnel()  # type: ignore[index]
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        found.tunnels["work"].mtu = 1  # type: ignore[misc]
+
+
+def test_problem() -> None:
+    assert str(Problem("f", 1, 2, "a", "b")) == "f:1:2: a: b"
+    assert str(Problem("f", 1, 2, "", "b")) == "f:1:2: b"
+    assert str(Problem("f", 0, 0, "", "b")) == "f: b"
+    two, one = Problem("f", 10, 1, "", "b"), Problem("f", 9, 1, "", "b")
+    assert ConfigError([two, one, two]).problems == (one, two)
+
+
+def test_table_agrees_with_dataclass() -> None:
+    names = [field.name for field in dataclasses.fields(TunnelConfig)]
+    assert ["name", *(key.name.replace("-", "_") for key in keys.KEYS)] == names
+    for field in dataclasses.fields(TunnelConfig)[1:]:
+        default = keys.BY_NAME[field.name.replace("_", "-")].default
+        assert default == (None if field.default is dataclasses.MISSING else field.default)
+
+
+def test_example_has_no_tunnel_as_shipped() -> None:
+    assert parse(EXAMPLE.read_text(), "f") == Config({})
+
+
+def test_example_uncommented_shows_each_key_with_its_default() -> None:
+    text = re.sub(r"(?m)^( +)# ([a-z0-9-]+:( |$))", r"\1\2", EXAMPLE.read_text())
+    (found,) = parse(text, "f").tunnels.values()
+    assert found.name == "work"
+    for key in keys.KEYS:
+        assert re.search(rf"(?m)^    {key.name}:", text), key.name
+        if key.name not in ("server", "username", "password", "domain", "routes", "pppd-options"):
+            assert getattr(found, key.name.replace("-", "_")) == key.default
+
+
+@pytest.mark.parametrize("module", ["document", "values", "addresses", "options", "keys", "config"])
+def test_module_is_pure(module: str) -> None:
+    tree = ast.parse((ROOT / "pptpd_manager" / f"{module}.py").read_text())
+    imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    imported |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert not imported & {"os", "sys", "io", "pathlib", "socket", "time", "logging", "gi", "subprocess"}
+
+
+@pytest.mark.parametrize("loader", LOADERS)
+@given(text=st.text(st.characters(), max_size=60))
+def test_any_text(loader: type, text: str) -> None:
+    with using(loader):
+        messages(text)
+
+
+YAML_BITS = st.sampled_from([*":-?[]{}&*!|>'\"%@#,\\\n\t ", "\n  ", ": ", "- ", "<<", "no", "0", "&a ", "*a", "\x07"])
+
+
+@pytest.mark.parametrize("loader", LOADERS)
+@given(bits=st.lists(YAML_BITS | st.sampled_from(["tunnels", "work", "server", "password"]), max_size=40))
+def test_any_yaml(loader: type, bits: list[str]) -> None:
+    with using(loader):
+        messages("".join(bits))
+
+
+@st.composite
+def mutated(draw: st.DrawFn) -> str:
+    """A good file with a few characters put in or taken out anywhere but inside the password.
+
+    The server, which messages show, comes after it: no mutation makes the password a part of it.
+    """
+    quote = draw(st.sampled_from(["", "'", '"']))
+    text = f"tunnels:\n  work:\n    username: alice\n    password: {quote}{CANARY}{quote}\n"
+    text += "    server: vpn.example.com\n    mtu: 1400\n    routes: [10.0.0.0/8]\n  home: {}\n"
+    for _ in range(draw(st.integers(1, 3))):
+        at = text.index(CANARY)
+        place = draw(st.integers(0, at) | st.integers(at + len(CANARY), len(text)))
+        room = at - place if place <= at else len(text) - place
+        gone = draw(st.integers(0, min(12, room)))
+        text = text[:place] + draw(st.just("") | YAML_BITS) + text[place + gone :]
+    return text
+
+
+@pytest.mark.parametrize("loader", LOADERS)
+@settings(max_examples=700, deadline=None)
+@given(text=mutated())
+def test_password_in_no_message(loader: type, text: str) -> None:
+    try:
+        with using(loader):
+            found = parse(text, "f")
+    except ConfigError as error:
+        assert CANARY not in str(error) + repr(error) + repr(error.problems)
+        assert error.__cause__ is None and (error.__suppress_context__ or error.__context__ is None)
+    else:
+        for one in found.tunnels.values():
+            assert CANARY not in one.password or CANARY not in repr(one)

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from ipaddress import IPv4Address
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pptpd_manager import pppd
+from pptpd_manager.config import Mppe, TunnelConfig
+
+CONFIG = TunnelConfig(name="work", server="vpn.example.com", username="alice", password="secret", domain="CORP")
+RUN = "0123456789abcdef0123456789abcdef"
+ADDRESS = IPv4Address("203.0.113.1")
+
+
+def getword(line: bytes) -> list[bytes]:
+    """The words of a line as pppd's getword() (options.c) reads them; written from its description in pppd(8)."""
+    words: list[bytes] = []
+    position = 0
+    while position < len(line):
+        if line[position : position + 1].isspace():
+            position += 1
+            continue
+        word, quote = b"", b""
+        while position < len(line):
+            char = line[position : position + 1]
+            position += 1
+            if char == b"\\":
+                digits = line[position : position + 3]
+                assert len(digits) == 3 and digits.isdigit(), "only octal escapes are written"
+                word += bytes([int(digits, 8)])
+                position += 3
+            elif quote:
+                if char == quote:
+                    quote = b""
+                else:
+                    word += char
+            elif char in (b'"', b"'"):
+                quote = char
+            elif char.isspace() or char == b"#":
+                break
+            else:
+                word += char
+        words.append(word)
+    return words
+
+
+def test_the_whole_file() -> None:
+    assert pppd.options(CONFIG, RUN, ADDRESS).decode() == (
+        "# run 0123456789abcdef0123456789abcdef of tunnel work: vpn.example.com is 203.0.113.1\n"
+        'pty "exec\\040pptp\\040203.0.113.1\\040--nolaunchpppd\\040--nohostroute\\040--loglevel\\0400\\040--logstring\\040'
+        'work"\n'
+        'ifname "pptp-work"\nlinkname "work"\nipparam "work"\nremotename "PPTP"\n'
+        'user "CORP\\134alice"\npassword "secret"\n'
+        "refuse-eap\nrefuse-pap\nrefuse-chap\nrefuse-mschap\nrequire-mppe-128\n"
+        'mtu "1400"\nmru "1400"\nlcp-echo-interval "3"\nlcp-echo-failure "5"\n'
+        "nodetach\nnopersist\nup_sdnotify\nnolog\nnoauth\nnoipdefault\nnodefaultroute\nnoipv6\nnobsdcomp\nnodeflate\n"
+        "novj\nnovjccomp\nhide-password\n")
+
+
+@pytest.mark.parametrize(("mppe", "plain", "words"), [
+    (Mppe.REQUIRE_128, False, {"require-mppe-128"}), (Mppe.REQUIRE, False, {"require-mppe"}),
+    (Mppe.OPTIONAL, False, {"require-mppe"}), (Mppe.OPTIONAL, True, {"nomppe"}), (Mppe.OFF, False, {"nomppe"})])
+def test_mppe(mppe: Mppe, plain: bool, words: set[str]) -> None:
+    lines = pppd.options(replace(CONFIG, mppe=mppe), RUN, ADDRESS, plain=plain).decode().splitlines()
+    assert {line for line in lines if "mppe" in line} == words
+
+
+def test_extra_options_come_last_so_that_they_count() -> None:
+    config = replace(CONFIG, pppd_options=("mppe-stateful", "idle 600"), usepeerdns=True)
+    assert pppd.options(config, RUN, ADDRESS).decode().splitlines()[-3:] == ["usepeerdns", "mppe-stateful", "idle 600"]
+
+
+@given(st.text(st.characters(blacklist_characters="\0", blacklist_categories=("Cs",)), min_size=1, max_size=60))
+def test_pppd_reads_back_every_password(password: str) -> None:
+    assert getword(b"password " + pppd.quoted(password)) == [b"password", password.encode()]
+
+
+def test_the_record_reads_back() -> None:
+    record = pppd.record(pppd.options(CONFIG, RUN, ADDRESS))
+    assert record == pppd.Record(RUN, "work", "vpn.example.com", ADDRESS)
+
+
+@pytest.mark.parametrize("text", [b"", b"\xff\xfe", b"nodetach\n", b"# run x of tunnel work: a is b\n"])
+def test_a_file_of_somebody_else_has_no_record(text: bytes) -> None:
+    assert pppd.record(text) is None

@@ -39,7 +39,8 @@ def dispatch(arguments: argparse.Namespace) -> int:
     if arguments.action == "rootfs":
         print(rootfs.ensure(arguments.suite))
         return 0
-    machine = guest.Machine(arguments.suite, tuple(arguments.tree), arguments.append, arguments.memory, arguments.out)
+    machine = guest.Machine(arguments.suite, tuple(arguments.tree), arguments.append, arguments.memory,
+                            arguments.out)
     if arguments.action == "shell":
         return guest.shell(machine)
     return guest.run(machine, arguments.command, arguments.timeout)
@@ -49,16 +50,18 @@ def parser() -> argparse.ArgumentParser:
     """The grammar of the command line."""
     top = argparse.ArgumentParser(prog="lab", description=sys.modules["__main__"].__doc__)
     actions = top.add_subparsers(dest="action", required=True)
-    actions.add_parser("rootfs", help="build the cached root file system").add_argument("suite", choices=host.SUITES)
-    run = actions.add_parser("run", help="run a command in a fresh guest; its exit status, or 124 (too late), 125 (no guest)")
+    build = actions.add_parser("rootfs", help="build the cached root file system")
+    run = actions.add_parser("run", help="run a command in a fresh guest",
+                             epilog="Ends with the command's exit status, 124 (too late) or 125 (no guest).")
     shell = actions.add_parser("shell", help="a root shell in a fresh guest")
-    for action in (run, shell):
+    for action in (build, run, shell):
         action.add_argument("suite", choices=host.SUITES)
+    for action in (run, shell):
         action.add_argument("--tree", type=folder, action="append", default=[], metavar="DIR",
                             help="folder of files to lay over the guest's root; may be given again")
-        action.add_argument("--append", default="", metavar="ARGS", help="more arguments for the guest's kernel")
+        action.add_argument("--append", default="", metavar="ARGS", help="more for the guest's kernel line")
         action.add_argument("--memory", default="1024M", metavar="SIZE", help="with unit K, M or G")
-        action.add_argument("--out", type=folder, metavar="DIR", help="folder that the guest sees as /lab/out")
+        action.add_argument("--out", type=folder, metavar="DIR", help="folder to be the guest's /lab/out")
     run.add_argument("--timeout", type=float, default=600, metavar="SECONDS", help="boot included")
     run.add_argument("command", nargs="+", metavar="COMMAND")
     return top

@@ -38,7 +38,7 @@ class Machine:
 
 @dataclass(frozen=True)
 class Guest:
-    """A guest that boots or runs. shared is /lab/run in it; console holds the kernel's and systemd's messages."""
+    """A guest that boots or runs. shared is its /lab/run; console holds what kernel and systemd say."""
     process: subprocess.Popen[bytes]
     shared: Path
     console: Path
@@ -52,9 +52,10 @@ class Guest:
 
 
 def run(machine: Machine, command: Sequence[str], timeout_seconds: float) -> int:
-    """Exit status of the command, run in a fresh guest with its output on our stdout; TIMED_OUT when it took longer.
+    """Exit status of the command, run in a fresh guest with its output on our stdout.
 
-    LabError when the guest ends before the command does.
+    TIMED_OUT when boot and command take longer than timeout_seconds. LabError when the guest ends before the
+    command does.
     """
     deadline = time.monotonic() + timeout_seconds
     with workspace(machine.memory) as work, rootfs.used(machine.suite) as root:
@@ -62,8 +63,7 @@ def run(machine: Machine, command: Sequence[str], timeout_seconds: float) -> int
         output = work / "shared/output"
         output.touch()
         furnish(work, machine, root, "lab-command.service")
-        consoles = ["con0=null,fd:1", "con=null"]
-        with booted(work, machine, root, consoles, ()) as guest, output.open("rb") as stream:
+        with booted(work, machine, root, ["con0=null,fd:1"]) as guest, output.open("rb") as stream:
             return watch(guest, deadline, lambda: forward(stream.read()))
 
 
@@ -84,7 +84,7 @@ def shell(machine: Machine) -> int:
         furnish(work, machine, root, "lab-shell.service")
         with terminal_kept():
             terminal = (os.dup(0), os.dup(1))
-            consoles = ["con0=null,fd:1", f"con1=fd:{terminal[0]},fd:{terminal[1]}", "con=null"]
+            consoles = ["con0=null,fd:1", f"con1=fd:{terminal[0]},fd:{terminal[1]}"]
             with booted(work, machine, root, consoles, terminal) as guest:
                 return watch(guest, float("inf"), lambda: None)
 
@@ -124,7 +124,7 @@ def workspace(memory: str) -> Iterator[Path]:
 
 
 def memory_folder(memory: str) -> Path:
-    """Where a guest's memory file is to be: /dev/shm, or the ordinary place when that is small (in a container)."""
+    """Where a guest's memory file is to be: /dev/shm, or an ordinary folder when that is too small."""
     units = {"K": 10, "M": 20, "G": 30}
     size = int(memory[:-1]) << units[memory[-1].upper()]
     shm = Path("/dev/shm")
@@ -145,11 +145,11 @@ def furnish(work: Path, machine: Machine, root: Path, unit: str) -> None:
 
 
 def install_project(tree: Path) -> None:
-    """What `make install` of the project installs; an empty tree when its Makefile cannot do that yet."""
+    """Make tree, and `make install` the project into it. It stays empty while there is no Makefile."""
     tree.mkdir()
     make = ["make", "--no-print-directory", "-C", str(SOURCE), "install", f"DESTDIR={tree}"]
-    if not (SOURCE / "Makefile").exists() or subprocess.run([*make, "--question"], capture_output=True).returncode == 2:
-        say(f"{SOURCE} has no Makefile with an install target: the guest goes without the project")
+    if not (SOURCE / "Makefile").exists():
+        say(f"{SOURCE} has no Makefile: the guest goes without the project")
         return
     done = subprocess.run(make, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if done.returncode != 0:
@@ -157,15 +157,17 @@ def install_project(tree: Path) -> None:
 
 
 @contextmanager
-def booted(work: Path, machine: Machine, root: Path, consoles: list[str], keep: Sequence[int]) -> Iterator[Guest]:
-    """A guest that was started, and that is gone with all its processes at the end. keep: descriptors for it."""
-    kernel = ["linux.uml", f"mem={machine.memory}", "root=/dev/root", "rootfstype=hostfs", f"rootflags={root}", "ro",
-              "init=/lab/init", f"umid={work.name}", f"uml_dir={work}/uml/", *consoles, "ssl=null", "console=tty0",
-              "panic=-1", "noreboot",
+def booted(work: Path, machine: Machine, root: Path, consoles: Sequence[str],
+           keep: Sequence[int] = ()) -> Iterator[Guest]:
+    """A guest that was started, and is gone with all its processes at the end. keep: descriptors for it."""
+    kernel = ["linux.uml", f"mem={machine.memory}", f"umid={work.name}", f"uml_dir={work}/uml/",
+              "root=/dev/root", "rootfstype=hostfs", f"rootflags={root}", "ro", "init=/lab/init",
+              *consoles, "con=null", "ssl=null", "console=tty0", "panic=-1", "noreboot",
               f"LAB_RUN={work}", f"LAB_SRC={SOURCE}", f"LAB_OUT={(machine.out or work / 'out').resolve()}",
               *shlex.split(machine.append)]
-    # A PID namespace of its own: when its first process dies, so do the dozens that make the guest, even if we
-    # ourselves were killed. That process is a shell: as the first one the kernel could not abort itself at a panic.
+    # A PID namespace of its own: when its first process dies, so do the dozens that make the guest, even if
+    # we ourselves were killed. That process is a shell, since the kernel in its place could not abort itself
+    # at a panic.
     command = ["setpriv", "--pdeathsig", "KILL", "unshare", "--pid", "--fork", "--kill-child",
                "sh", "-c", '"$@"; exit $?', "sh", *kernel]
     environment = {**os.environ, "TMPDIR": str(work)}
@@ -184,7 +186,7 @@ def booted(work: Path, machine: Machine, root: Path, consoles: list[str], keep: 
 def end(process: subprocess.Popen[bytes]) -> None:
     """Kill the guest and return when none of its processes is left."""
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-    # unshare waits for the namespace's first process, which the host's kernel lets go as the last one of all.
+    # unshare waits for the namespace's first process, and that one is gone only after all the others.
     victims = children.read_text().split() if process.poll() is None else []
     for victim in victims:
         os.kill(int(victim), signal.SIGKILL)
@@ -195,7 +197,7 @@ def end(process: subprocess.Popen[bytes]) -> None:
 
 @contextmanager
 def terminal_kept() -> Iterator[None]:
-    """Our terminal is at the end as it was: the guest's kernel makes it raw and its descriptors non-blocking."""
+    """Our terminal is at the end as it was: a guest makes it raw, and its descriptors non-blocking."""
     before = termios.tcgetattr(0) if os.isatty(0) else None
     try:
         yield

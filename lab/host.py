@@ -3,8 +3,10 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
+from lock import EXCLUSIVE, locked
 from progress import LabError, say
 
 PACKAGES = ("user-mode-linux", "mmdebstrap", "uml-utilities", "debian-archive-keyring")
@@ -16,41 +18,51 @@ RELEASES = (*SUITES, "stable", "oldstable", "testing", "forky", "sid", "unstable
 
 def install(*packages: str) -> None:
     """Install those of the packages that this host misses."""
-    missing = [package for package in packages if not installed(package)]
-    if not missing:
+    if not missing(packages):
         return
-    if os.geteuid() != 0:
-        raise LabError(f"packages missing: {' '.join(missing)}; run as root or install them")
-    say(f"installing on this host: {' '.join(missing)}")
+    with locked(Path(__file__), EXCLUSIVE):  # apt-get does not wait for another one
+        lacking = missing(packages)  # that other one may have brought them
+        if lacking and os.geteuid() != 0:
+            raise LabError(f"packages missing: {' '.join(lacking)}; run as root or install them")
+        if lacking:
+            apt_get_install(lacking)
+
+
+def missing(packages: Sequence[str]) -> list[str]:
+    """Those of the packages that dpkg has not in place."""
+    query = ["dpkg-query", "--show", "--showformat", "${Package} ${db:Status-Status}\n", *packages]
+    there = subprocess.run(query, capture_output=True, text=True).stdout.splitlines()
+    return [package for package in packages if f"{package} installed" not in there]
+
+
+def apt_get_install(packages: Sequence[str]) -> None:
+    """Install the packages, after an update of the package lists when it does not work without."""
+    say(f"installing on this host: {' '.join(packages)}")
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    command = ["apt-get", "install", "-qq", "--no-install-recommends", *missing]
-    # An image's package lists may be absent or older than the archive: the second try is after an update.
-    if subprocess.run(command, env=environment, capture_output=True).returncode == 0:
+    install = ["apt-get", "install", "-qq", "--no-install-recommends", *packages]
+    # The lists may be absent (a fresh image), or older than the archive: then the update.
+    if subprocess.run(install, env=environment, capture_output=True).returncode == 0:
         return
     say("apt-get update, then again")
-    for step in (["apt-get", "update", "-qq"], command):
-        done = subprocess.run(step, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    for step in (["apt-get", "update", "-qq"], install):
+        done = subprocess.run(step, env=environment, text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         if done.returncode != 0:
             raise LabError(f"{' '.join(step)} failed:\n{done.stdout}")
-
-
-def installed(package: str) -> bool:
-    """True when dpkg has the package's files in place."""
-    query = ["dpkg-query", "--show", "--showformat", "${db:Status-Status}", package]
-    return subprocess.run(query, capture_output=True, text=True).stdout == "installed"
 
 
 def kernel_version() -> str:
     """Version of the installed User Mode Linux kernel, as its module directory is called."""
     versions = sorted(entry.name for entry in MODULES.iterdir())
     if len(versions) != 1:
-        raise LabError(f"{MODULES} holds {len(versions)} kernel versions, one expected: {' '.join(versions)}")
+        raise LabError(f"{MODULES} holds {len(versions)} kernel versions, not one: {' '.join(versions)}")
     return versions[0]
 
 
 def mirror() -> str:
     """URI of the Debian archive that this host's own apt uses."""
-    query = ["apt-get", "indextargets", "--format", "$(RELEASE) $(COMPONENT) $(REPO_URI)", "Created-By: Packages"]
+    format_ = "$(RELEASE) $(COMPONENT) $(REPO_URI)"
+    query = ["apt-get", "indextargets", "--format", format_, "Created-By: Packages"]
     lines = subprocess.run(query, capture_output=True, text=True, check=True).stdout.splitlines()
     for line in lines:
         release, component, uri = line.split(" ", 2)

@@ -9,9 +9,9 @@ from pathlib import Path
 def lay(tree: Path, layer: Path, root: Path) -> None:
     """Copy tree into layer, over what is there, for a guest whose root file system is root.
 
-    All of it belongs to root in the guest. A folder that root has too keeps root's mode and owner: a tree made
-    under a narrow umask must not close the guest's /etc. A folder whose name is a symbolic link in root (/lib,
-    /var/run) goes where the link points: as a folder it would hide all that is behind the link.
+    All of it belongs to root in the guest. A folder that root has too keeps root's mode and owner: a tree
+    made under a narrow umask must not close the guest's /etc. A folder whose name is a symbolic link in root
+    (/lib, /var/run) goes where the link points: as a folder it would hide all that is behind the link.
     """
     for folder, folders, files in os.walk(tree):
         inside = real(Path(folder).relative_to(tree), root)
@@ -21,7 +21,7 @@ def lay(tree: Path, layer: Path, root: Path) -> None:
 
 
 def add_folder(inside: Path, layer: Path, root: Path, source: Path) -> None:
-    """Make layer/inside with mode and owner of root/inside, or as source and root's own when root has none."""
+    """Make layer/inside with mode and owner of root/inside, or with source's mode when root has none."""
     for part in (*reversed(inside.parents), inside):
         (layer / part).mkdir(exist_ok=True)
         like = (root / part) if (root / part).is_dir() else source

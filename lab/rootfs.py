@@ -1,7 +1,6 @@
 """The cached root file system of a suite, a plain directory that guests boot from and never write to."""
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import shutil
@@ -12,27 +11,30 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import host
+from lock import AT_ONCE, EXCLUSIVE, SHARED, locked
 from progress import LabError, say
 
 PACKAGES = (
-    "systemd", "systemd-sysv", "dbus", "ppp", "pptp-linux", "pptpd", "iproute2", "iputils-ping", "kmod", "procps",
-    "polkitd", "python3-gi", "python3-pydbus", "python3-pyroute2", "python3-yaml", "python3-sdnotify",
-    "python3-systemd", "python3-pytest", "python3-hypothesis", "busybox", "curl", "tcpdump", "make",
+    "systemd", "systemd-sysv", "dbus", "ppp", "pptp-linux", "pptpd", "iproute2", "iputils-ping", "kmod",
+    "procps", "polkitd", "python3-gi", "python3-pydbus", "python3-pyroute2", "python3-yaml",
+    "python3-sdnotify", "python3-systemd", "python3-pytest", "python3-hypothesis", "busybox", "curl",
+    "tcpdump", "make",
 )
 # Units that cost boot time, or that (pptpd) would run where no lab wants them.
 MASKED_UNITS = (
     "pptpd.service", "getty.target", "getty@.service", "serial-getty@.service", "console-getty.service",
-    "apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "e2scrub_all.timer", "e2scrub_reap.service",
-    "fstrim.timer", "man-db.timer", "systemd-tmpfiles-clean.timer", "systemd-logind.service",
-    "systemd-update-utmp.service", "systemd-update-utmp-runlevel.service", "systemd-random-seed.service",
-    "systemd-pcrphase.service", "systemd-pcrphase-sysinit.service", "systemd-timesyncd.service",
-    "systemd-remount-fs.service", "systemd-ask-password-console.path", "systemd-ask-password-wall.path",
-    "systemd-binfmt.service", "proc-sys-fs-binfmt_misc.automount", "dev-hugepages.mount", "dev-mqueue.mount",
-    "sys-kernel-debug.mount", "sys-kernel-tracing.mount", "sys-fs-fuse-connections.mount",
-    "modprobe@configfs.service", "modprobe@drm.service", "modprobe@efi_pstore.service", "modprobe@fuse.service",
-    "modprobe@dm_mod.service", "modprobe@loop.service", "sys-kernel-config.mount",
-    "systemd-journal-flush.service", "systemd-journal-catalog-update.service", "ldconfig.service",
-    "systemd-user-sessions.service", "systemd-pstore.service", "systemd-repart.service", "systemd-hwdb-update.service",
+    "apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "e2scrub_all.timer",
+    "e2scrub_reap.service", "fstrim.timer", "man-db.timer", "systemd-tmpfiles-clean.timer",
+    "systemd-logind.service", "systemd-update-utmp.service", "systemd-update-utmp-runlevel.service",
+    "systemd-random-seed.service", "systemd-pcrphase.service", "systemd-pcrphase-sysinit.service",
+    "systemd-timesyncd.service", "systemd-remount-fs.service", "systemd-ask-password-console.path",
+    "systemd-ask-password-wall.path", "systemd-binfmt.service", "proc-sys-fs-binfmt_misc.automount",
+    "dev-hugepages.mount", "dev-mqueue.mount", "sys-kernel-debug.mount", "sys-kernel-tracing.mount",
+    "sys-fs-fuse-connections.mount", "modprobe@configfs.service", "modprobe@drm.service",
+    "modprobe@efi_pstore.service", "modprobe@fuse.service", "modprobe@dm_mod.service",
+    "modprobe@loop.service", "sys-kernel-config.mount", "systemd-journal-flush.service",
+    "systemd-journal-catalog-update.service", "ldconfig.service", "systemd-user-sessions.service",
+    "systemd-pstore.service", "systemd-repart.service", "systemd-hwdb-update.service",
 )
 INIT = Path(__file__).parent / "init"
 MACHINE_ID = "6c61620070707470206c616220677565"
@@ -44,7 +46,7 @@ def cache() -> Path:
 
 
 def key(suite: str) -> str:
-    """Changes with whatever the root file system of the suite is made of, except the archive's own updates."""
+    """Changes with all that the suite's root file system is made of, except the archive's own updates."""
     digest = hashlib.sha256()
     for part in (suite, *PACKAGES, host.kernel_version()):
         digest.update(part.encode() + b"\0")
@@ -57,19 +59,8 @@ def key(suite: str) -> str:
 def used(suite: str) -> Iterator[Path]:
     """The root file system, built if absent; it is not removed by anybody as long as the context lasts."""
     root = ensure(suite)
-    with locked(root, fcntl.LOCK_SH):
+    with locked(root, SHARED):
         yield root
-
-
-@contextmanager
-def locked(path: Path, kind: int) -> Iterator[None]:
-    """Holds flock(2) on a file or directory that exists; BlockingIOError when kind has LOCK_NB and it is taken."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, kind)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def ensure(suite: str) -> Path:
@@ -81,7 +72,7 @@ def ensure(suite: str) -> Path:
     cache().mkdir(parents=True, exist_ok=True)
     lock = cache() / f"{suite}.lock"
     lock.touch()
-    with locked(lock, fcntl.LOCK_EX):
+    with locked(lock, EXCLUSIVE):
         if not root.is_dir():  # somebody else may have built it while this one waited
             build(suite, root)
             remove_old(suite, root)
@@ -156,7 +147,7 @@ def remove_old(suite: str, current: Path) -> None:
         if old == current:
             continue
         try:
-            with locked(old, fcntl.LOCK_EX | fcntl.LOCK_NB):
+            with locked(old, EXCLUSIVE | AT_ONCE):
                 say(f"removing {old.name}")
                 shutil.rmtree(old)
         except BlockingIOError:

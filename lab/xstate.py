@@ -13,7 +13,7 @@ SOURCE = Path(__file__).resolve().parent / "xstate.c"
 
 
 def too_large() -> bool:
-    """True when the processor's XSAVE area, 11 KiB with AMX, is larger than the one User Mode Linux has room for.
+    """True when the processor's XSAVE area, 11 KiB with AMX, is larger than User Mode Linux has room for.
 
     Such a kernel before 6.13 panics with "ptrace set fp regs failed" at its first process.
     """

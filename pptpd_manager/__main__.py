@@ -18,8 +18,12 @@ def main() -> int:
     """Run the manager, or check a configuration; the exit status."""
     parser = argparse.ArgumentParser(prog="pptp-manager", description="Keeps PPTP tunnels as one YAML file says.")
     parser.add_argument("--config", metavar="FILE", default=CONFIGURATION, help=f"default: {CONFIGURATION}")
-    parser.add_argument("--runtime", metavar="DIRECTORY", default=RUNTIME,
-                        help=f"where pppd's option files are written; default: {RUNTIME}")
+    parser.add_argument(
+        "--runtime",
+        metavar="DIRECTORY",
+        default=RUNTIME,
+        help=f"where pppd's option files are written; default: {RUNTIME}",
+    )
     parser.add_argument("--check", action="store_true", help="only check the file: print every problem, exit 78")
     parser.add_argument("--debug", action="store_true", help="log every event")
     parser.add_argument("--version", action="version", version=f"pptp-manager {VERSION}")
@@ -39,8 +43,7 @@ def check(path: str) -> int:
     except ConfigError as error:
         print(error, file=sys.stderr)
         return EX_CONFIG
-    print(f"{path}: {len(config.tunnels)} tunnels: {', '.join(config.tunnels)}" if config.tunnels
-          else f"{path}: no tunnels")
+    print(f"{path} is good; tunnels: {', '.join(config.tunnels) or 'none'}")
     return 0
 
 

@@ -97,7 +97,9 @@ class _Daemon:
         self._bus.request_name(service.NAME, allow_replacement=False)
         self._notify.ready()
         self._tell()
-        log.info("serving %d tunnels of %s", len(self._settings.config.tunnels), self._settings.path)
+        log.info(
+            "serving the tunnels of %s: %s", self._settings.path, ", ".join(self._settings.config.tunnels) or "none"
+        )
 
     def _reload(self) -> None:
         """Read the configuration again; what is wrong with it is in the settings."""
@@ -105,7 +107,9 @@ class _Daemon:
         self._settings.load()
         if not self._settings.problems:
             self._engine.configure(self._settings.config, self._settings.absent)
-            log.info("read %s again: %d tunnels", self._settings.path, len(self._settings.config.tunnels))
+            log.info(
+                "read %s again: %s", self._settings.path, ", ".join(self._settings.config.tunnels) or "no tunnels"
+            )
         else:
             self._engine.set_absent(self._settings.absent)
         self._notify.ready()
@@ -133,8 +137,7 @@ class _Daemon:
         counts = Counter(tunnel.state for tunnel in self._engine.tunnels.values())
         text = ", ".join(f"{counts[state]} {state.value}" for state in State if counts[state]) or "no tunnels"
         problems = len(self._settings.problems)
-        self._notify.status(text + (f"; the configuration file has {problems} problems, not in force"
-                                    if problems else ""))
+        self._notify.status(text + (f"; the file has errors ({problems}) and is not in force" if problems else ""))
 
     def _bus_lost(self, _con: Any, _vanished: bool, error: GLib.Error | None) -> None:
         """Without the bus there is no systemd to talk to; the tunnels stay, and the next manager takes them over."""

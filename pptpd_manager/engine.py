@@ -91,8 +91,13 @@ class Engine:
             before = self._made(name)
         moment = Moment(self._edges.clock(), random.random())
         after, actions = step(before, event, moment)
-        log.debug("tunnel %s: %s -> %s %s", name, type(event).__name__, after.state.value,
-                  [type(action).__name__ for action in actions])
+        log.debug(
+            "tunnel %s: %s -> %s %s",
+            name,
+            type(event).__name__,
+            after.state.value,
+            [type(action).__name__ for action in actions],
+        )
         self.tunnels[name] = after
         self._log(before, after)
         if self._matters(before, after):
@@ -111,8 +116,15 @@ class Engine:
     def _forget(self, name: str) -> None:
         """Let go of a tunnel that is neither configured nor doing anything."""
         t = self.tunnels[name]
-        if t.config is None and t.ended and t.autopsy is None and not t.called and not t.asking and t.state in (
-                State.IDLE, State.FAILED) and not any(queued == name for queued, _ in self._queue):
+        if (
+            t.config is None
+            and t.ended
+            and t.autopsy is None
+            and not t.called
+            and not t.asking
+            and t.state in (State.IDLE, State.FAILED)
+            and not any(queued == name for queued, _ in self._queue)
+        ):
             del self.tunnels[name]
             if self.observer:
                 self.observer.vanished(name)
@@ -129,10 +141,21 @@ class Engine:
             why = after.failure.sentence + (f" {after.failure.reason.advice}" if after.failure.reason.advice else "")
         elif after.state is State.FAILED:
             why = after.last
-        log.log(level, "tunnel %s: %s%s", after.name, after.state.value, f": {why}" if why else "",
-                extra=journal.of_tunnel(after.name, unit_name(after.name), state=after.state.value,
-                                        previous=before.state.value, run=after.run,
-                                        reason=after.failure.reason.name if after.failure and why else ""))
+        log.log(
+            level,
+            "tunnel %s: %s%s",
+            after.name,
+            after.state.value,
+            f": {why}" if why else "",
+            extra=journal.of_tunnel(
+                after.name,
+                unit_name(after.name),
+                state=after.state.value,
+                previous=before.state.value,
+                run=after.run,
+                reason=after.failure.reason.name if after.failure and why else "",
+            ),
+        )
 
     # --- the configuration ---
 
@@ -163,8 +186,9 @@ class Engine:
         record = pppd.record(text)
         if record is None or record.run != run:
             return None
-        if config and not any(text == pppd.options(config, run, record.address, plain=plain)
-                              for plain in (False, True)):
+        if config and not any(
+            text == pppd.options(config, run, record.address, plain=plain) for plain in (False, True)
+        ):
             return None
         return record.address
 
@@ -225,8 +249,14 @@ class Engine:
 
     def _matters(self, before: Tunnel, after: Tunnel) -> bool:
         """Whether a step may have changed the wanted routes."""
-        return (before.state, before.link, before.path, before.config, before.ended, before.hangup, before.timed_out
-                ) != (after.state, after.link, after.path, after.config, after.ended, after.hangup, after.timed_out)
+        return (before.state, before.link, before.path, before.config, before.wants_routes, before.ended) != (
+            after.state,
+            after.link,
+            after.path,
+            after.config,
+            after.wants_routes,
+            after.ended,
+        )
 
     def sync_routes(self) -> None:
         """Make our part of the kernel's table what the tunnels want; tell those that wait for it."""
@@ -252,9 +282,12 @@ class Engine:
 
     def _left_alone(self, route: Route) -> bool:
         """Whether route may be of a tunnel that runs without being configured, so nobody knows what it wants."""
-        return any(t.config is None and not t.ended and (
-            (t.link is not None and t.link.index == route.interface) or t.address == route.prefix.network_address)
-            for t in self.tunnels.values())
+        return any(
+            t.config is None
+            and not t.ended
+            and ((t.link is not None and t.link.index == route.interface) or t.address == route.prefix.network_address)
+            for t in self.tunnels.values()
+        )
 
     def _wanted(self, t: Tunnel, table: list[Route]) -> frozenset[Route]:
         if t.config is None or t.address is None or t.ended:
@@ -270,13 +303,17 @@ class Engine:
         edges, name = self._edges, t.name
         match action:
             case events.StartTimer():
-                edges.timers.start((name, action.timer), action.seconds,
-                                   lambda: self.feed(name, events.TimerFired(action.timer)))
+                edges.timers.start(
+                    (name, action.timer), action.seconds, lambda: self.feed(name, events.TimerFired(action.timer))
+                )
             case events.CancelTimer():
                 edges.timers.cancel((name, action.timer))
             case events.Resolve():
-                resolve(action.server, lambda addresses: self.feed(name, events.Resolved(action.run, addresses)),
-                        lambda failure: self.feed(name, events.ResolveFailed(action.run, failure)))
+                resolve(
+                    action.server,
+                    lambda addresses: self.feed(name, events.Resolved(action.run, addresses)),
+                    lambda failure: self.feed(name, events.ResolveFailed(action.run, failure)),
+                )
             case events.FindPath():
                 self.feed(name, events.PathFound(action.run, action.address, self._path(action.address)))
             case events.Prepare():
@@ -297,7 +334,9 @@ class Engine:
             case events.Answer() | events.AnswerReady() | events.AnswerEnded() | events.Tell():
                 self._answer(name, action)
 
-    def _answer(self, name: str, action: events.Answer | events.AnswerReady | events.AnswerEnded | events.Tell) -> None:
+    def _answer(
+        self, name: str, action: events.Answer | events.AnswerReady | events.AnswerEnded | events.Tell
+    ) -> None:
         if not self.observer:
             return
         match action:
@@ -313,6 +352,6 @@ class Engine:
     def _unit_refused(self, name: str, text: str) -> None:
         log.warning("systemd refuses: %s", text, extra=journal.of_tunnel(name, unit_name(name)))
         if name in self.tunnels:
-            self.tunnels[name] = replace(self.tunnels[name], called=False)
+            self.tunnels[name] = replace(self.tunnels[name], called=False, leaving=False)
         if self.observer:
             self.observer.refused(name, text)

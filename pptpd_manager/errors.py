@@ -1,7 +1,7 @@
 """What a D-Bus call can end with, by whose fault it is.
 
-    DBusError       the caller's, or the tunnel's: answered with its name and message
-    (any other)     a bug: logged with its traceback, answered with Failed
+DBusError       the caller's, or the tunnel's: answered with its name and message
+(any other)     a bug: logged with its traceback, answered with Failed
 """
 
 from __future__ import annotations

@@ -19,7 +19,6 @@ NOPERM = 77
 CONFIG = 78
 
 
-
 class Timer(Enum):
     """A tunnel's timers; starting one replaces it."""
 
@@ -212,9 +211,27 @@ class TimerFired:
     timer: Timer
 
 
-Event = (Configured | DialAsked | AskerLeft | ReadyAsked | RunEnded | LogRead | UnitChanged | Adopted | ConnectAsked
-         | DisconnectAsked | ReconnectAsked | NetworkChanged | Resolved | ResolveFailed | PathFound | Prepared
-         | LinkChanged | RoutesSynced | TimerFired)
+Event = (
+    Configured
+    | DialAsked
+    | AskerLeft
+    | ReadyAsked
+    | RunEnded
+    | LogRead
+    | UnitChanged
+    | Adopted
+    | ConnectAsked
+    | DisconnectAsked
+    | ReconnectAsked
+    | NetworkChanged
+    | Resolved
+    | ResolveFailed
+    | PathFound
+    | Prepared
+    | LinkChanged
+    | RoutesSynced
+    | TimerFired
+)
 
 
 # Actions: orders.
@@ -324,5 +341,20 @@ class Tell:
     failure: Failure | None
 
 
-Action = (StartTimer | CancelTimer | Answer | AnswerReady | AnswerEnded | Resolve | FindPath | Prepare | RemoveOptions
-          | HangUp | ReadLog | StartUnit | StopUnit | RestartUnit | Tell)
+Action = (
+    StartTimer
+    | CancelTimer
+    | Answer
+    | AnswerReady
+    | AnswerEnded
+    | Resolve
+    | FindPath
+    | Prepare
+    | RemoveOptions
+    | HangUp
+    | ReadLog
+    | StartUnit
+    | StopUnit
+    | RestartUnit
+    | Tell
+)

@@ -30,9 +30,15 @@ class _Handler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            journal.send(self.format(record), PRIORITY=str(_PRIORITIES.get(record.levelno, 6)),
-                         SYSLOG_IDENTIFIER="pptp-manager", CODE_FILE=record.pathname, CODE_LINE=str(record.lineno),
-                         CODE_FUNC=record.funcName, **getattr(record, "fields", {}))
+            journal.send(
+                self.format(record),
+                PRIORITY=str(_PRIORITIES.get(record.levelno, 6)),
+                SYSLOG_IDENTIFIER="pptp-manager",
+                CODE_FILE=record.pathname,
+                CODE_LINE=record.lineno,
+                CODE_FUNC=record.funcName,
+                **getattr(record, "fields", {}),
+            )
         except Exception:
             self.handleError(record)
 
@@ -69,9 +75,17 @@ class _Reading:
 
     def ask(self) -> None:
         self.tries += 1
-        command = ["journalctl", "--output=json", "--output-fields=SYSLOG_IDENTIFIER,MESSAGE", "--all", "--quiet",
-                   f"--lines={LINES}", f"_SYSTEMD_INVOCATION_ID={self.run}", "SYSLOG_IDENTIFIER=pppd",
-                   "SYSLOG_IDENTIFIER=pptp"]
+        command = [
+            "journalctl",
+            "--output=json",
+            "--output-fields=SYSLOG_IDENTIFIER,MESSAGE",
+            "--all",
+            "--quiet",
+            f"--lines={LINES}",
+            f"_SYSTEMD_INVOCATION_ID={self.run}",
+            "SYSLOG_IDENTIFIER=pppd",
+            "SYSLOG_IDENTIFIER=pptp",
+        ]
         try:
             child = Gio.Subprocess.new(command, Gio.SubprocessFlags.STDOUT_PIPE | Gio.SubprocessFlags.STDERR_SILENCE)
         except GLib.Error as error:
@@ -98,7 +112,7 @@ class _Reading:
 
 
 def parse(output: bytes) -> tuple[Line, ...]:
-    """The lines in journalctl's JSON, one object a line. Raises ValueError. Source: systemd's JOURNAL_EXPORT_FORMATS."""
+    """The lines in journalctl's JSON, one object a line. Raises ValueError. Source: journalctl(1)."""
     entries: list[dict[str, Any]] = [json.loads(line) for line in output.splitlines() if line.strip()]
     return tuple(Line(_text(entry.get("SYSLOG_IDENTIFIER")), _text(entry.get("MESSAGE"))) for entry in entries)
 

@@ -123,8 +123,22 @@ def _dial_asked(t: Tunnel, event: DialAsked, moment: Moment) -> Step:
 
 def _fresh(t: Tunnel, run: str) -> Tunnel:
     """The tunnel at the beginning of a run."""
-    return replace(t, run=run, ended=False, asking=False, seen="", starting=False, called=False, address=None,
-                   path=None, up_since=None, deadline=None, hangup=None, timed_out=False)
+    return replace(
+        t,
+        run=run,
+        ended=False,
+        leaving=False,
+        asking=False,
+        seen="",
+        starting=False,
+        called=False,
+        address=None,
+        path=None,
+        up_since=None,
+        deadline=None,
+        hangup=None,
+        timed_out=False,
+    )
 
 
 def _consider(t: Tunnel, moment: Moment) -> Step:
@@ -158,8 +172,10 @@ def _with_deadline(t: Tunnel, config: TunnelConfig, moment: Moment) -> tuple[Tun
     """
     if t.deadline is not None or t.failures:
         return t, []
-    return (replace(t, deadline=moment.now + config.connect_timeout),
-            [StartTimer(Timer.CONNECT, float(config.connect_timeout))])
+    return (
+        replace(t, deadline=moment.now + config.connect_timeout),
+        [StartTimer(Timer.CONNECT, float(config.connect_timeout))],
+    )
 
 
 def _wait(t: Tunnel, text: str) -> Step:
@@ -172,11 +188,22 @@ def _wait(t: Tunnel, text: str) -> Step:
 def _refuse(t: Tunnel, refusal: Refusal) -> Step:
     """End the run before it dials. A refusal that gives up is spent by it: what asks next was started anew."""
     given_up = refusal.status != TEMPFAIL
-    t = replace(t, asking=False, refusal=None, hangup=refusal.failure, failure=refusal.failure,
-                state=State.FAILED if given_up else State.WAITING, deadline=None)
+    t = replace(
+        t,
+        asking=False,
+        refusal=None,
+        hangup=refusal.failure,
+        failure=refusal.failure,
+        state=State.FAILED if given_up else State.WAITING,
+        deadline=None,
+    )
     text = refusal.failure.sentence + (f" {refusal.failure.reason.advice}" if refusal.failure.reason.advice else "")
-    return t, [CancelTimer(Timer.CONNECT), CancelTimer(Timer.PAUSE), Answer(t.run, GiveUp(refusal.status, text)),
-               *([Tell(refusal.failure)] if given_up else [])]
+    return t, [
+        CancelTimer(Timer.CONNECT),
+        CancelTimer(Timer.PAUSE),
+        Answer(t.run, GiveUp(refusal.status, text)),
+        *([Tell(refusal.failure)] if given_up else []),
+    ]
 
 
 def _progressed(t: Tunnel, event: Resolved | ResolveFailed | PathFound | Prepared) -> Step:
@@ -229,13 +256,13 @@ def _routes_synced(t: Tunnel, event: RoutesSynced, moment: Moment) -> Step:
     actions: list[Action] = [CancelTimer(Timer.CONNECT)]
     if t.starting:
         t = replace(t, starting=False)
-        actions.append(AnswerReady(t.run, True, t.summary))
+        actions.append(AnswerReady(t.run, True, f"Up: {t.summary}"))
     return t, actions + ([Tell(None)] if t.active else [])
 
 
 def _ready_asked(t: Tunnel, event: ReadyAsked) -> Step:
     if event.run == t.run and not t.ended and t.state is State.UP:
-        return t, [AnswerReady(t.run, True, t.summary)]
+        return t, [AnswerReady(t.run, True, f"Up: {t.summary}")]
     if event.run == t.run and not t.ended and not t.hangup:
         return replace(t, starting=True), []
     return t, [AnswerReady(event.run, False, t.last)]
@@ -262,8 +289,11 @@ def _timer_fired(t: Tunnel, timer: Timer, moment: Moment) -> Step:
         lost = t.up_since is not None
         return _hang_up(t, Failure(reasons.LINK_TAKEN_DOWN) if lost else None, timed_out=not lost)
     if t.state in (State.WAITING, State.RESOLVING):
-        failure = Failure(reasons.NAME_SERVER_SILENT) if t.state is State.RESOLVING else Failure(
-            reasons.NO_ROUTE if t.online else reasons.NO_NETWORK)
+        failure = (
+            Failure(reasons.NAME_SERVER_SILENT)
+            if t.state is State.RESOLVING
+            else Failure(reasons.NO_ROUTE if t.online else reasons.NO_NETWORK)
+        )
         t = replace(t, refusal=Refusal(TEMPFAIL, failure))
         return _consider(t, moment)
     return t, []
@@ -310,13 +340,19 @@ def _failed(t: Tunnel, failure: Failure, lasted: bool, moment: Moment) -> Step:
     """The tunnel after a run that failed: when to try again, or that it is given up."""
     if failure.reason is reasons.CONFIGURATION_CHANGED:
         return replace(t, state=State.WAITING, failures=0, repeats=0, not_before=0.0), []
-    if (failure.reason is reasons.MPPE_REFUSED and t.config and t.config.mppe is Mppe.OPTIONAL and not t.plain):
+    if failure.reason is reasons.MPPE_REFUSED and t.config and t.config.mppe is Mppe.OPTIONAL and not t.plain:
         return replace(t, state=State.WAITING, failure=failure, plain=True), []
     same = t.failure is not None and t.failure.reason is failure.reason
     failures = 0 if lasted else t.failures + 1
     repeats = t.repeats + 1 if same else 1
-    t = replace(t, state=State.WAITING, failure=failure, failures=failures, repeats=repeats,
-                pause=retry.pause(failures, moment.chance))
+    t = replace(
+        t,
+        state=State.WAITING,
+        failure=failure,
+        failures=failures,
+        repeats=repeats,
+        pause=retry.pause(failures, moment.chance),
+    )
     t = replace(t, not_before=moment.now + t.pause)
     spent = failure.reason.retry is Retry.NEVER or (failure.reason.retry is Retry.TWICE and repeats >= 2)
     if spent or not (t.config and t.config.persist):
@@ -374,14 +410,14 @@ def _connect_asked(t: Tunnel, moment: Moment) -> Step:
 
 def _disconnect_asked(t: Tunnel) -> Step:
     if t.state not in (State.IDLE, State.FAILED):
-        t = replace(t, state=State.STOPPING)
+        t = replace(t, state=State.STOPPING, leaving=True)
     return replace(t, called=False), [Tell(Failure(reasons.STOPPED)), StopUnit()]
 
 
 def _reconnect_asked(t: Tunnel) -> Step:
     t = replace(_unburdened(t), called=True)
     if t.state not in (State.IDLE, State.FAILED):
-        t = replace(t, state=State.STOPPING)
+        t = replace(t, state=State.STOPPING, leaving=True)
     return t, [RestartUnit()]
 
 

@@ -58,8 +58,12 @@ class Netlink:
         self._requests = _socket(0)
         self._requests.setsockopt(_SOL_NETLINK, _NETLINK_GET_STRICT_CHK, 1)
         self._events = _socket(_RTMGRP_LINK | _RTMGRP_IPV4_IFADDR | _RTMGRP_IPV4_ROUTE)
-        self._watch = GLib.io_add_watch(self._events.fileno(), GLib.PRIORITY_DEFAULT,
-                                        GLib.IOCondition.IN | GLib.IOCondition.ERR, guarded(self._readable))
+        self._watch = GLib.io_add_watch(
+            self._events.fileno(),
+            GLib.PRIORITY_DEFAULT,
+            GLib.IOCondition.IN | GLib.IOCondition.ERR,
+            guarded(self._readable),
+        )
         self._read_all()
 
     def close(self) -> None:
@@ -76,8 +80,9 @@ class Netlink:
         for index, interface in self._interfaces.items():
             if interface.name.startswith(INTERFACE_PREFIX):
                 local, peer = next(iter(interface.addresses.items()), (None, None))
-                found[interface.name] = Link(index, interface.name, bool(interface.flags & _IFF_UP), interface.mtu,
-                                             local, peer)
+                found[interface.name] = Link(
+                    index, interface.name, bool(interface.flags & _IFF_UP), interface.mtu, local, peer
+                )
         return found
 
     @property
@@ -86,13 +91,19 @@ class Netlink:
 
         Source: getaddrinfo(3), AI_ADDRCONFIG.
         """
-        return any(interface.addresses and interface.flags & _IFF_UP and not interface.flags & _IFF_LOOPBACK
-                   and not interface.name.startswith(INTERFACE_PREFIX) for interface in self._interfaces.values())
+        return any(
+            interface.addresses
+            and interface.flags & _IFF_UP
+            and not interface.flags & _IFF_LOOPBACK
+            and not interface.name.startswith(INTERFACE_PREFIX)
+            for interface in self._interfaces.values()
+        )
 
     def tunnel_indexes(self) -> frozenset[int]:
         """The indexes of the tunnels' interfaces."""
-        return frozenset(index for index, interface in self._interfaces.items()
-                         if interface.name.startswith(INTERFACE_PREFIX))
+        return frozenset(
+            index for index, interface in self._interfaces.items() if interface.name.startswith(INTERFACE_PREFIX)
+        )
 
     def table(self) -> list[Route]:
         """The unicast routes of the main table. Raises OSError."""
@@ -209,7 +220,7 @@ class Netlink:
 
     def _take(self, message: Any) -> bool:
         """Note a link or an address; whether that was one."""
-        kind, index = message["header"]["type"], message["index"] if "index" in message.keys() else 0
+        kind, index = message["header"]["type"], dict(message).get("index", 0)
         if kind in (_NEWLINK, _DELLINK):
             if message["family"] != socket.AF_UNSPEC:
                 return False
@@ -217,8 +228,12 @@ class Netlink:
                 self._interfaces.pop(index, None)
                 return True
             known = self._interfaces.get(index)
-            self._interfaces[index] = _Interface(message.get_attr("IFLA_IFNAME"), message["flags"],
-                                                 message.get_attr("IFLA_MTU") or 0, known.addresses if known else {})
+            self._interfaces[index] = _Interface(
+                message.get_attr("IFLA_IFNAME"),
+                message["flags"],
+                message.get_attr("IFLA_MTU") or 0,
+                known.addresses if known else {},
+            )
             return True
         if kind not in (_NEWADDR, _DELADDR) or index not in self._interfaces or message["family"] != socket.AF_INET:
             return False
@@ -232,8 +247,9 @@ class Netlink:
 
 
 def _socket(groups: int) -> socket.socket:
-    made = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC,
-                         socket.NETLINK_ROUTE)
+    made = socket.socket(
+        socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE
+    )
     try:
         made.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, RECEIVE_BUFFER)
     except PermissionError:  # without CAP_NET_ADMIN the kernel's default has to do
@@ -261,8 +277,14 @@ def _route(message: Any) -> Route | None:
     if interface is None:  # several next hops: nothing that we make, and the first one is as good as any to lead out
         hops = message.get_attr("RTA_MULTIPATH") or [{}]
         interface = hops[0].get("oif", 0)
-    return Route(prefix, interface, _address(message, "RTA_GATEWAY"), message.get_attr("RTA_PRIORITY") or 0,
-                 _address(message, "RTA_PREFSRC"), message["proto"])
+    return Route(
+        prefix,
+        interface,
+        _address(message, "RTA_GATEWAY"),
+        message.get_attr("RTA_PRIORITY") or 0,
+        _address(message, "RTA_PREFSRC"),
+        message["proto"],
+    )
 
 
 def _request(route: Route, kind: int) -> Any:

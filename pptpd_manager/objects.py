@@ -68,15 +68,22 @@ Read = Callable[[], Mapping[str, Any]]  # the value of every property
 class Exported:
     """One interface of one object on the bus."""
 
-    def __init__(self, con: Gio.DBusConnection, path: str, interface: Gio.DBusInterfaceInfo,
-                 methods: Mapping[str, Method], read: Read) -> None:
+    def __init__(
+        self,
+        con: Gio.DBusConnection,
+        path: str,
+        interface: Gio.DBusInterfaceInfo,
+        methods: Mapping[str, Method],
+        read: Read,
+    ) -> None:
         """methods: by name, all that the XML has; read: gives all of its properties. Raises GLib.Error, ValueError."""
         self.con, self.path, self.name, self.methods, self._read = con, path, interface.name, methods, read
         declared = {method.name for method in interface.methods}
         if declared != set(methods):
             raise ValueError(f"{self.name}: XML and code differ in {sorted(declared ^ set(methods))}")
-        self._replies = {method.name: "(" + "".join(a.signature for a in method.out_args) + ")"
-                         for method in interface.methods}
+        self._replies = {
+            method.name: "(" + "".join(a.signature for a in method.out_args) + ")" for method in interface.methods
+        }
         self._types = {property.name: property.signature for property in interface.properties}
         self._silent = {property.name for property in interface.properties if _emits(property) == "false"}
         self._told = self.values()
@@ -97,19 +104,31 @@ class Exported:
     def changed(self) -> None:
         """Tell the bus exactly the properties whose value differs from the one told last."""
         now = self.values()
-        news = {name: value for name, value in now.items()
-                if name not in self._silent and not value.equal(self._told[name])}
+        news = {
+            name: value
+            for name, value in now.items()
+            if name not in self._silent and not value.equal(self._told[name])
+        }
         self._told = now
         if news:
-            self.con.emit_signal(None, self.path, _PROPERTIES, "PropertiesChanged",
-                                 GLib.Variant("(sa{sv}as)", (self.name, news, [])))
+            self.con.emit_signal(
+                None, self.path, _PROPERTIES, "PropertiesChanged", GLib.Variant("(sa{sv}as)", (self.name, news, []))
+            )
 
     def emit(self, signal: str, signature: str, *values: Any) -> None:
         """Emit one of the interface's signals."""
         self.con.emit_signal(None, self.path, self.name, signal, GLib.Variant(signature, values))
 
-    def _on_call(self, _con: Gio.DBusConnection, _sender: str, _path: str, interface: str, method: str,
-                 parameters: GLib.Variant, invocation: Gio.DBusMethodInvocation) -> None:
+    def _on_call(
+        self,
+        _con: Gio.DBusConnection,
+        _sender: str,
+        _path: str,
+        interface: str,
+        method: str,
+        parameters: GLib.Variant,
+        invocation: Gio.DBusMethodInvocation,
+    ) -> None:
         if interface == _PROPERTIES:  # closures2 hands Properties calls over as well
             return self._on_properties(method, parameters, invocation)
         call = Call(invocation, self._replies[method])
@@ -129,11 +148,11 @@ class Exported:
         elif method == "Get":
             Call(invocation, "(v)").reply(values[parameters.unpack()[1]])
         else:
-            Call(invocation, "()").fail(DBusError("org.freedesktop.DBus.Error.PropertyReadOnly",
-                                                  "there are no properties that can be set"))
+            Call(invocation, "()").fail(
+                DBusError("org.freedesktop.DBus.Error.PropertyReadOnly", "there are no properties that can be set")
+            )
 
-    def _on_get(self, _con: Gio.DBusConnection, _sender: str, _path: str, _interface: str,
-                name: str) -> GLib.Variant:
+    def _on_get(self, _con: Gio.DBusConnection, _sender: str, _path: str, _interface: str, name: str) -> GLib.Variant:
         return self.values()[name]
 
 
@@ -161,5 +180,7 @@ class ObjectManager:
 
 def _emits(property: Gio.DBusPropertyInfo) -> str:
     """The property's EmitsChangedSignal annotation, "true" without one."""
-    found = [a.value for a in property.annotations or [] if a.key == "org.freedesktop.DBus.Property.EmitsChangedSignal"]
+    found = [
+        a.value for a in property.annotations or [] if a.key == "org.freedesktop.DBus.Property.EmitsChangedSignal"
+    ]
     return str(found[0]) if found else "true"

@@ -23,8 +23,21 @@ _MPPE = {
 # What a tunnel never wants from /etc/ppp/options, which pppd reads first and always, and what supervision needs:
 # one run a dial (nodetach, nopersist), up_sdnotify for the unit's READY=1 and no routes and no log of pppd's own.
 # noipv6: else IPv6CP could be up first and send READY=1 before there is an IPv4 address.
-_ALWAYS = ("nodetach", "nopersist", "up_sdnotify", "nolog", "noauth", "noipdefault", "nodefaultroute", "noipv6",
-           "nobsdcomp", "nodeflate", "novj", "novjccomp", "hide-password")
+_ALWAYS = (
+    "nodetach",
+    "nopersist",
+    "up_sdnotify",
+    "nolog",
+    "noauth",
+    "noipdefault",
+    "nodefaultroute",
+    "noipv6",
+    "nobsdcomp",
+    "nodeflate",
+    "novj",
+    "novjccomp",
+    "hide-password",
+)
 _PLAIN = re.compile(rb"[A-Za-z0-9_./:,=+@%-]")
 _RECORD = re.compile(r"# run ([0-9a-f]{32}) of tunnel ([A-Za-z0-9_-]+): (\S+) is ([0-9.]+)$")
 
@@ -44,8 +57,13 @@ def options(config: TunnelConfig, run: str, address: IPv4Address, *, plain: bool
 
     Holds the password: for files that only root may read. Source: pppd(8), pptp(8).
     """
-    refused = {"eap": config.refuse_eap, "pap": config.refuse_pap, "chap": config.refuse_chap,
-               "mschap": config.refuse_mschap, "mschap-v2": config.refuse_mschap_v2}
+    refused = {
+        "eap": config.refuse_eap,
+        "pap": config.refuse_pap,
+        "chap": config.refuse_chap,
+        "mschap": config.refuse_mschap,
+        "mschap-v2": config.refuse_mschap_v2,
+    }
     lines: list[tuple[str, ...]] = [
         ("pty", f"exec pptp {address} --nolaunchpppd --nohostroute --loglevel 0 --logstring {config.name}"),
         ("ifname", interface_name(config.name)),
@@ -80,6 +98,7 @@ def quoted(word: str) -> bytes:
 
     Octal escapes leave no character that pppd, of whatever version, could take for its own.
     """
-    body = b"".join(byte if _PLAIN.match(byte) else b"\\%03o" % byte[0]
-                    for byte in (bytes([value]) for value in word.encode()))
+    body = b"".join(
+        byte if _PLAIN.match(byte) else b"\\%03o" % byte[0] for byte in (bytes([value]) for value in word.encode())
+    )
     return b'"' + body + b'"'

@@ -68,82 +68,148 @@ def _reason(name: str, sentence: str, advice: str, retry: Retry = Retry.AGAIN) -
 
 
 # Before anything is dialled.
-NOT_CONFIGURED = _reason("not-configured", "The tunnel is not in the configuration.",
-                         "Add it under 'tunnels:' and run: systemctl reload pptp-manager", Retry.NEVER)
-BAD_CONFIGURATION = _reason("bad-configuration", "The configuration has errors.",
-                            "Mend the file and run: systemctl reload pptp-manager", Retry.NEVER)
+NOT_CONFIGURED = _reason(
+    "not-configured",
+    "The tunnel is not in the configuration.",
+    "Add it under 'tunnels:' and run: systemctl reload pptp-manager",
+    Retry.NEVER,
+)
+BAD_CONFIGURATION = _reason(
+    "bad-configuration",
+    "The configuration has errors.",
+    "Mend the file and run: systemctl reload pptp-manager",
+    Retry.NEVER,
+)
 PPPD_MISSING = _reason("pppd-missing", "pppd is not installed.", "Run: apt install ppp", Retry.NEVER)
-PPTP_MISSING = _reason("pptp-missing", "The program pptp is not installed.",
-                       "Run: apt install pptp-linux", Retry.NEVER)
-OPTIONS_NOT_WRITTEN = _reason("options-not-written", "pppd's option file could not be written.",
-                              "Make room on /run, see: df -h /run")
+PPTP_MISSING = _reason(
+    "pptp-missing", "The program pptp is not installed.", "Run: apt install pptp-linux", Retry.NEVER
+)
+OPTIONS_NOT_WRITTEN = _reason(
+    "options-not-written", "pppd's option file could not be written.", "Make room on /run, see: df -h /run"
+)
 NO_NETWORK = _reason("no-network", "There is no network.", "See: ip address; ip route")
 NO_ROUTE = _reason("no-route", "There is no route to the server.", "See: ip route")
-NAME_NOT_FOUND = _reason("name-not-found", "The server's name does not exist.",
-                         "Check 'server:', or the name server with: getent ahostsv4 NAME")
-NAME_SERVER_SILENT = _reason("name-server-silent", "The server's name could not be looked up.",
-                             "Check the name server with: getent ahostsv4 NAME")
+NAME_NOT_FOUND = _reason(
+    "name-not-found",
+    "The server's name does not exist.",
+    "Check 'server:', or the name server with: getent ahostsv4 NAME",
+)
+NAME_SERVER_SILENT = _reason(
+    "name-server-silent",
+    "The server's name could not be looked up.",
+    "Check the name server with: getent ahostsv4 NAME",
+)
 # TCP and the control connection.
-TCP_REFUSED = _reason("tcp-refused", "The server refuses connections to TCP port 1723.",
-                      "Is a PPTP server running at that address?")
-TCP_SILENT = _reason("tcp-silent", "The server does not answer on TCP port 1723.",
-                     "Is the server on, and do the firewalls on the way let TCP port 1723 pass?")
-HOST_UNREACHABLE = _reason("host-unreachable", "The server's host cannot be reached.",
-                           "See: ip route get ADDRESS; ping ADDRESS")
-CONTROL_REFUSED = _reason("control-refused", "The server refuses the control connection.",
-                          "Ask the server's administrator whether this address may connect")
-CONTROL_SILENT = _reason("control-silent", "The server accepts TCP port 1723 but does not speak PPTP.",
-                         "Is it a PPTP server that listens there, and is it well?")
+TCP_REFUSED = _reason(
+    "tcp-refused", "The server refuses connections to TCP port 1723.", "Is a PPTP server running at that address?"
+)
+TCP_SILENT = _reason(
+    "tcp-silent",
+    "The server does not answer on TCP port 1723.",
+    "Is the server on, and do the firewalls on the way let TCP port 1723 pass?",
+)
+HOST_UNREACHABLE = _reason(
+    "host-unreachable", "The server's host cannot be reached.", "See: ip route get ADDRESS; ping ADDRESS"
+)
+CONTROL_REFUSED = _reason(
+    "control-refused",
+    "The server refuses the control connection.",
+    "Ask the server's administrator whether this address may connect",
+)
+CONTROL_SILENT = _reason(
+    "control-silent",
+    "The server accepts TCP port 1723 but does not speak PPTP.",
+    "Is it a PPTP server that listens there, and is it well?",
+)
 CALL_REFUSED = _reason("call-refused", "The server refuses the call.", "Try later, or ask its administrator")
 CONTROL_LOST = _reason("control-lost", "The control connection was lost.", "See the server's log")
 # PPP.
-GRE_BLOCKED = _reason("gre-blocked", "The call is set up, but no GRE packet comes back from the server.",
-                      "Let IP protocol 47 (GRE) pass; behind NAT or a firewall load nf_conntrack_pptp there")
-LCP_SILENT = _reason("lcp-silent", "The server does not answer in PPP.",
-                     "Let TCP port 1723 and IP protocol 47 (GRE) pass; see the server's log")
-WRONG_PASSWORD = _reason("wrong-password", "The server refuses the user name or the password.",
-                         "Check 'username:', 'domain:' and 'password:', then run: systemctl start pptp@NAME",
-                         Retry.TWICE)
-ACCOUNT_REFUSED = _reason("account-refused", "The server does not let this account in.",
-                          "Ask the server's administrator about the account", Retry.TWICE)
-AUTH_PROTOCOL_REFUSED = _reason("auth-protocol-refused", "The server asks for an authentication method that is "
-                                "refused here.", "Compare the refuse- keys with what the server offers",
-                                Retry.TWICE)
+GRE_BLOCKED = _reason(
+    "gre-blocked",
+    "The call is set up, but no GRE packet comes back from the server.",
+    "Let IP protocol 47 (GRE) pass; behind NAT or a firewall load nf_conntrack_pptp there",
+)
+LCP_SILENT = _reason(
+    "lcp-silent",
+    "The server does not answer in PPP.",
+    "Let TCP port 1723 and IP protocol 47 (GRE) pass; see the server's log",
+)
+WRONG_PASSWORD = _reason(
+    "wrong-password",
+    "The server refuses the user name or the password.",
+    "Check 'username:', 'domain:' and 'password:', then run: systemctl start pptp@NAME",
+    Retry.TWICE,
+)
+ACCOUNT_REFUSED = _reason(
+    "account-refused",
+    "The server does not let this account in.",
+    "Ask the server's administrator about the account",
+    Retry.TWICE,
+)
+AUTH_PROTOCOL_REFUSED = _reason(
+    "auth-protocol-refused",
+    "The server asks for an authentication method that is refused here.",
+    "Compare the refuse- keys with what the server offers",
+    Retry.TWICE,
+)
 AUTH_SILENT = _reason("auth-silent", "The server did not answer the authentication.", "See the server's log")
-SERVER_UNPROVEN = _reason("server-unproven", "The server could not prove that it knows the password.",
-                          "It may be another server than you think: check 'server:'", Retry.TWICE)
-PEER_NOT_AUTHENTICATED = _reason("peer-not-authenticated", "pppd was told to make the server log in.",
-                                 "Take 'auth' and 'require-' options out of /etc/ppp/options", Retry.NEVER)
-MPPE_MODULE_MISSING = _reason("mppe-module-missing", "This kernel has no MPPE.",
-                              "Run: modprobe ppp_mppe", Retry.NEVER)
-MPPE_REFUSED = _reason("mppe-refused", "The server does not encrypt as required (MPPE).",
-                       "Switch MPPE-128 on at the server, or lower 'mppe:' if traffic in the clear is acceptable")
+SERVER_UNPROVEN = _reason(
+    "server-unproven",
+    "The server could not prove that it knows the password.",
+    "It may be another server than you think: check 'server:'",
+    Retry.TWICE,
+)
+PEER_NOT_AUTHENTICATED = _reason(
+    "peer-not-authenticated",
+    "pppd was told to make the server log in.",
+    "Take 'auth' and 'require-' options out of /etc/ppp/options",
+    Retry.NEVER,
+)
+MPPE_MODULE_MISSING = _reason("mppe-module-missing", "This kernel has no MPPE.", "Run: modprobe ppp_mppe", Retry.NEVER)
+MPPE_REFUSED = _reason(
+    "mppe-refused",
+    "The server does not encrypt as required (MPPE).",
+    "Switch MPPE-128 on at the server, or lower 'mppe:' if traffic in the clear is acceptable",
+)
 NO_ADDRESS = _reason("no-address", "The server gives no address.", "Its address pool may be used up: try later")
 # The machine here.
-PPP_MODULE_MISSING = _reason("ppp-module-missing", "This kernel has no PPP.",
-                             "Run: modprobe ppp_generic ppp_async", Retry.TWICE)
-PPP_FORBIDDEN = _reason("ppp-forbidden", "/dev/ppp may not be used here.",
-                        "In a container, give it /dev/ppp and CAP_NET_ADMIN", Retry.NEVER)
-OPTION_ERROR = _reason("option-error", "pppd does not accept its options.",
-                       "Check 'pppd-options:' and /etc/ppp/options", Retry.NEVER)
-INTERFACE_TAKEN = _reason("interface-taken", "The interface's name is taken.",
-                          "See: ip -d link show pptp-NAME")
+PPP_MODULE_MISSING = _reason(
+    "ppp-module-missing", "This kernel has no PPP.", "Run: modprobe ppp_generic ppp_async", Retry.TWICE
+)
+PPP_FORBIDDEN = _reason(
+    "ppp-forbidden",
+    "/dev/ppp may not be used here.",
+    "In a container, give it /dev/ppp and CAP_NET_ADMIN",
+    Retry.NEVER,
+)
+OPTION_ERROR = _reason(
+    "option-error", "pppd does not accept its options.", "Check 'pppd-options:' and /etc/ppp/options", Retry.NEVER
+)
+INTERFACE_TAKEN = _reason("interface-taken", "The interface's name is taken.", "See: ip -d link show pptp-NAME")
 ROUTE_REFUSED = _reason("route-refused", "The kernel refused a route.", "Check 'routes:' against: ip route")
 # The end of a link.
 PEER_HUNG_UP = _reason("peer-hung-up", "The server ended the session.", "See the server's log")
 PEER_DEAD = _reason("peer-dead", "The server stopped answering (LCP echo).", "Is the network up? See: ip route")
-LINK_TAKEN_DOWN = _reason("link-taken-down", "The interface was taken down from outside.",
-                          "Use: systemctl stop pptp@NAME")
-IDLE_TIME = _reason("idle-time", "pppd ended the link as its options say (idle, maxconnect or a limit).",
-                    "See 'pppd-options:'")
+LINK_TAKEN_DOWN = _reason(
+    "link-taken-down", "The interface was taken down from outside.", "Use: systemctl stop pptp@NAME"
+)
+IDLE_TIME = _reason(
+    "idle-time", "pppd ended the link as its options say (idle, maxconnect or a limit).", "See 'pppd-options:'"
+)
 CONFIGURATION_CHANGED = _reason("configuration-changed", "The configuration was changed.", "")
 STOPPED = _reason("stopped", "The tunnel was stopped.", "Run: systemctl start pptp@NAME")
-TIMED_OUT = _reason("timed-out", "The link was not up within connect-timeout.",
-                    "Raise 'connect-timeout:' if the way to the server is slow")
+TIMED_OUT = _reason(
+    "timed-out",
+    "The link was not up within connect-timeout.",
+    "Raise 'connect-timeout:' if the way to the server is slow",
+)
 KILLED = _reason("killed", "pppd was killed from outside.", "See: journalctl -k; journalctl -u pptp@NAME")
 HUNG_UP = _reason("hang-up", "The call ended without a reason.", "See: journalctl -u pptp@NAME")
-UNIT_BROKEN = _reason("unit-broken", "systemd could not run the unit's program.",
-                      "Install pptp-manager again, see: systemctl cat pptp@NAME")
+UNIT_BROKEN = _reason(
+    "unit-broken",
+    "systemd could not run the unit's program.",
+    "Install pptp-manager again, see: systemctl cat pptp@NAME",
+)
 UNKNOWN = _reason("unknown", "pppd ended for a reason that it did not tell.", "See: journalctl -u pptp@NAME")
 
 REASONS: dict[str, Reason] = {value.name: value for value in list(globals().values()) if isinstance(value, Reason)}
@@ -163,11 +229,19 @@ _RULES: tuple[tuple[str, str, Reason], ...] = (
     ("pppd", r"/dev/ppp device: (?:Permission denied|Operation not permitted)", PPP_FORBIDDEN),
     ("pppd", r"/dev/ppp device: |Please load the ppp_generic|Couldn't set tty to PPP", PPP_MODULE_MISSING),
     ("pppd", r"Couldn't (?:rename|create ppp) interface (.*)", INTERFACE_TAKEN),
-    ("pppd", r"(.*(?:unrecognized option|too few parameters for option|invalid numeric parameter|"
-             r"requires root privilege|Couldn't load plugin|Can't open options file).*)", OPTION_ERROR),
+    (
+        "pppd",
+        r"(.*(?:unrecognized option|too few parameters for option|invalid numeric parameter|"
+        r"requires root privilege|Couldn't load plugin|Can't open options file).*)",
+        OPTION_ERROR,
+    ),
     ("pppd", r"No response to \d+ echo-requests", PEER_DEAD),
-    ("pppd", r"Could not determine local IP address|Peer refused to agree to (?:our|his) IP address|"
-             r"IPCP: timeout sending", NO_ADDRESS),
+    (
+        "pppd",
+        r"Could not determine local IP address|Peer refused to agree to (?:our|his) IP address|"
+        r"IPCP: timeout sending",
+        NO_ADDRESS,
+    ),
     ("pppd", r"lack of activity|Connect time expired|Traffic limit reached", IDLE_TIME),
     ("pptp", r"connect: Connection refused", TCP_REFUSED),
     ("pptp", r"connect: Connection timed out", TCP_SILENT),
@@ -179,8 +253,11 @@ _RULES: tuple[tuple[str, str, Reason], ...] = (
     ("pppd", r"LCP terminated by peer \((.+)\)", PEER_HUNG_UP),
     ("pppd", r"LCP terminated by peer", PEER_HUNG_UP),
     ("pptp", r"missing echo reply|read error: (.*)", CONTROL_LOST),
-    ("pptp", r"Call disconnect notification received|Received Stop Control Connection Request|peer has closed",
-     PEER_HUNG_UP),
+    (
+        "pptp",
+        r"Call disconnect notification received|Received Stop Control Connection Request|peer has closed",
+        PEER_HUNG_UP,
+    ),
     ("pptp", r"short read \(-1\): (Protocol not available)", GRE_BLOCKED),
 )
 RULES = tuple((program, re.compile(pattern), reason) for program, pattern, reason in _RULES)
@@ -188,7 +265,7 @@ RULES = tuple((program, re.compile(pattern), reason) for program, pattern, reaso
 _CONTROL_UP = re.compile(r"Client connection established|Received Start Control Connection Reply")
 _CALL_UP = re.compile(r"Outgoing call established")
 _TCP_UP = re.compile(r"Sent control packet type is 1 ")
-_UNSAFE = re.compile(r'[^ !#-\[\]-~]')  # all but printable ASCII, and the two that busctl escapes
+_UNSAFE = re.compile(r"[^ !#-\[\]-~]")  # all but printable ASCII, and the two that busctl escapes
 
 
 def classify(lines: Iterable[Line], end: Exit, *, was_up: bool = False, timed_out: bool = False) -> Failure:
@@ -216,10 +293,19 @@ def _by_progress(lines: tuple[Line, ...], end: Exit, was_up: bool, timed_out: bo
         return Failure(KILLED, printable(end.status if end.code != "exited" else ""))
     if was_up and end.status in ("0", "16"):
         return Failure(PEER_HUNG_UP)
-    by_status = {"2": OPTION_ERROR, "3": PPP_FORBIDDEN, "4": PPP_MODULE_MISSING, "15": PEER_DEAD,
-                 "16": HUNG_UP, "19": WRONG_PASSWORD}
-    return Failure(by_status[end.status]) if end.status in by_status else Failure(
-        UNKNOWN, printable(f"exit status {end.status}" if end.status else ""))
+    by_status = {
+        "2": OPTION_ERROR,
+        "3": PPP_FORBIDDEN,
+        "4": PPP_MODULE_MISSING,
+        "15": PEER_DEAD,
+        "16": HUNG_UP,
+        "19": WRONG_PASSWORD,
+    }
+    return (
+        Failure(by_status[end.status])
+        if end.status in by_status
+        else Failure(UNKNOWN, printable(f"exit status {end.status}" if end.status else ""))
+    )
 
 
 def _silence(lines: tuple[Line, ...]) -> Reason:

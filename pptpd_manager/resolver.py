@@ -25,4 +25,5 @@ def resolve(server: str, found: Callable[[tuple[IPv4Address, ...]], None], faile
         found(tuple(IPv4Address(address.to_string()) for address in addresses))
 
     Gio.Resolver.get_default().lookup_by_name_with_flags_async(
-        server, Gio.ResolverNameLookupFlags.IPV4_ONLY, None, guarded(answered))
+        server, Gio.ResolverNameLookupFlags.IPV4_ONLY, None, guarded(answered)
+    )

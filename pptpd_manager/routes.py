@@ -55,8 +55,9 @@ class Path:
     source: IPv4Address | None = None
 
 
-def wanted(config: TunnelConfig, link: Link, server: IPv4Address, path: Path | None,
-           table: Iterable[Route]) -> frozenset[Route]:
+def wanted(
+    config: TunnelConfig, link: Link, server: IPv4Address, path: Path | None, table: Iterable[Route]
+) -> frozenset[Route]:
     """The routes that the tunnel wants while its link is usable.
 
     path: to the server, outside; table: the main table, for the metric that wins over other default routes.
@@ -96,8 +97,11 @@ def lookup(server: IPv4Address, table: Iterable[Route], ours: frozenset[int] = f
 
     ours: the indexes of tunnels' interfaces, whose kernel routes do not count either. None: there is no way.
     """
-    fitting = [route for route in table if server in route.prefix and route.protocol != PROTOCOL
-               and route.interface not in ours]
+    fitting = [
+        route
+        for route in table
+        if server in route.prefix and route.protocol != PROTOCOL and route.interface not in ours
+    ]
     if not fitting:
         return None
     best = min(fitting, key=lambda route: (-route.prefix.prefixlen, route.metric))

@@ -49,8 +49,15 @@ class _Times:
 class Service:
     """The objects of the bus. It is the engine's observer."""
 
-    def __init__(self, con: Gio.DBusConnection, engine: Engine, units: Units, timers: Timers, settings: Settings,
-                 reload: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        con: Gio.DBusConnection,
+        engine: Engine,
+        units: Units,
+        timers: Timers,
+        settings: Settings,
+        reload: Callable[[], None],
+    ) -> None:
         """reload: reads the configuration again, or raises ConfigError. Raises GLib.Error."""
         self._con, self._engine, self._units, self._timers = con, engine, units, timers
         self._settings, self._reload_settings = settings, reload
@@ -59,11 +66,27 @@ class Service:
         self._tunnels: dict[str, Exported] = {}
         self._tunnel_interface = _interfaces("org.pptpmanager1.Tunnel.xml")["org.pptpmanager1.Tunnel"]
         interfaces = _interfaces("org.pptpmanager1.xml")
-        self._manager = Exported(con, PATH, interfaces["org.pptpmanager1.Manager"], {
-            "Connect": self._connect, "Disconnect": self._disconnect, "Reconnect": self._reconnect,
-            "Reload": self._reload, "ListTunnels": self._list, "GetTunnel": self._get}, self._manager_properties)
-        self._unit = Exported(con, PATH, interfaces["org.pptpmanager1.Unit"], {
-            "Dial": self._dial, "Ready": self._ready, "Ended": self._ended}, dict)
+        self._manager = Exported(
+            con,
+            PATH,
+            interfaces["org.pptpmanager1.Manager"],
+            {
+                "Connect": self._connect,
+                "Disconnect": self._disconnect,
+                "Reconnect": self._reconnect,
+                "Reload": self._reload,
+                "ListTunnels": self._list,
+                "GetTunnel": self._get,
+            },
+            self._manager_properties,
+        )
+        self._unit = Exported(
+            con,
+            PATH,
+            interfaces["org.pptpmanager1.Unit"],
+            {"Dial": self._dial, "Ready": self._ready, "Ended": self._ended},
+            dict,
+        )
         self._objects = ObjectManager(con, PATH, interfaces["org.freedesktop.DBus.ObjectManager"])
         engine.observer = self
 
@@ -80,17 +103,24 @@ class Service:
         exported = self._tunnels.get(name)
         if after.config and not exported:
             exported = self._tunnels[name] = Exported(
-                self._con, _object(name), self._tunnel_interface,
-                {"Connect": lambda call: self._connect(call, name),
-                 "Disconnect": lambda call: self._disconnect(call, name),
-                 "Reconnect": lambda call: self._reconnect(call, name)}, lambda: self._properties(name))
+                self._con,
+                _object(name),
+                self._tunnel_interface,
+                {
+                    "Connect": lambda call: self._connect(call, name),
+                    "Disconnect": lambda call: self._disconnect(call, name),
+                    "Reconnect": lambda call: self._reconnect(call, name),
+                },
+                lambda: self._properties(name),
+            )
             self._objects.add(exported)
         elif exported:
             exported.changed()
             if before.state is not after.state:
                 why = after.failure if after.failure is not before.failure or after.state is State.FAILED else None
-                exported.emit("StateChanged", "(sss)", after.state.value, before.state.value,
-                              why.reason.name if why else "")
+                exported.emit(
+                    "StateChanged", "(sss)", after.state.value, before.state.value, why.reason.name if why else ""
+                )
         if after.state is State.IDLE:
             self._answer(self._waiting[name].disconnects)
 
@@ -126,8 +156,12 @@ class Service:
         if failure is None:
             return self._answer(self._waiting[tunnel].connects)
         advice = failure.reason.advice.replace("NAME", tunnel)
-        self._fail(self._waiting[tunnel].connects, DBusError(
-            errors.of_reason(failure.reason.name), f"tunnel '{tunnel}': {failure.sentence} {advice}".rstrip()))
+        self._fail(
+            self._waiting[tunnel].connects,
+            DBusError(
+                errors.of_reason(failure.reason.name), f"tunnel '{tunnel}': {failure.sentence} {advice}".rstrip()
+            ),
+        )
 
     def refused(self, tunnel: str, text: str) -> None:
         """systemd refused to start or stop the unit."""
@@ -171,8 +205,12 @@ class Service:
         if call in waiting:
             waiting.remove(call)
             state = self._engine.tunnels[name].state.value if name in self._engine.tunnels else "unknown"
-            call.fail(DBusError(errors.TIMED_OUT, f"tunnel '{name}' is not up yet, it is {state};"
-                                f" see: systemctl status {unit_name(name)}"))
+            call.fail(
+                DBusError(
+                    errors.TIMED_OUT,
+                    f"tunnel '{name}' is not up yet, it is {state}; see: systemctl status {unit_name(name)}",
+                )
+            )
 
     def _disconnect(self, call: Call, name: str) -> None:
         if name not in self._engine.tunnels:
@@ -192,8 +230,13 @@ class Service:
         call.reply()
 
     def _list(self, call: Call) -> None:
-        call.reply([(name, _object(name), self._engine.tunnels[name].state.value)
-                    for name in self._settings.config.tunnels if name in self._engine.tunnels])
+        call.reply(
+            [
+                (name, _object(name), self._engine.tunnels[name].state.value)
+                for name in self._settings.config.tunnels
+                if name in self._engine.tunnels
+            ]
+        )
 
     def _get(self, call: Call, name: str) -> None:
         self._known(name)
@@ -205,15 +248,20 @@ class Service:
         if tunnel and tunnel.config:
             return tunnel
         if self._settings.problems:
-            raise DBusError(errors.BAD_CONFIGURATION, "the configuration has errors:\n"
-                            + "\n".join(self._settings.problems))
+            raise DBusError(
+                errors.BAD_CONFIGURATION, "the configuration has errors:\n" + "\n".join(self._settings.problems)
+            )
         there = ", ".join(self._settings.config.tunnels) or "none"
-        raise DBusError(errors.UNKNOWN_TUNNEL,
-                        f"there is no tunnel '{name}' in {self._settings.path}; there are: {there}")
+        raise DBusError(
+            errors.UNKNOWN_TUNNEL, f"there is no tunnel '{name}' in {self._settings.path}; there are: {there}"
+        )
 
     def _manager_properties(self) -> dict[str, Any]:
-        return {"Version": VERSION, "ConfigurationFile": self._settings.path,
-                "ConfigurationProblems": list(self._settings.problems)}
+        return {
+            "Version": VERSION,
+            "ConfigurationFile": self._settings.path,
+            "ConfigurationProblems": list(self._settings.problems),
+        }
 
     def configuration_changed(self) -> None:
         """Tell of the problems of a configuration that was read again."""
@@ -247,6 +295,7 @@ class Service:
 
     def _watch(self, sender: str, name: str, run: str) -> None:
         """Notice when the asker leaves the bus: systemd has stopped it."""
+
         def owner_changed(*arguments: Any) -> None:
             self._con.signal_unsubscribe(watch)
             call = self._waiting[name].dials.get(run)
@@ -256,8 +305,14 @@ class Service:
                 self._engine.feed(name, events.AskerLeft(run))
 
         watch = self._con.signal_subscribe(
-            "org.freedesktop.DBus", "org.freedesktop.DBus", "NameOwnerChanged", "/org/freedesktop/DBus", sender,
-            Gio.DBusSignalFlags.NONE, guarded(owner_changed))
+            "org.freedesktop.DBus",
+            "org.freedesktop.DBus",
+            "NameOwnerChanged",
+            "/org/freedesktop/DBus",
+            sender,
+            Gio.DBusSignalFlags.NONE,
+            guarded(owner_changed),
+        )
 
     # --- properties ---
 
@@ -269,16 +324,23 @@ class Service:
         t = self._engine.tunnels[name]
         up = t.state is State.UP and t.link is not None
         times = self._times.setdefault(name, _Times(_now()))
-        mine = [str(route.prefix) for route in self._engine.installed
-                if t.link and up and route.interface == t.link.index]
+        mine = [
+            str(route.prefix) for route in self._engine.installed if t.link and up and route.interface == t.link.index
+        ]
         return {
-            "Name": name, "Unit": unit_name(name), "Server": t.config.server if t.config else "",
-            "ServerAddress": str(t.address or ""), "State": t.state.value, "Interface": interface_name(name),
+            "Name": name,
+            "Unit": unit_name(name),
+            "Server": t.config.server if t.config else "",
+            "ServerAddress": str(t.address or ""),
+            "State": t.state.value,
+            "Interface": interface_name(name),
             "LocalAddress": str(t.link.local or "") if t.link and up else "",
             "PeerAddress": str(t.link.peer or "") if t.link and up else "",
-            "Since": times.since, "Routes": sorted(mine),
+            "Since": times.since,
+            "Routes": sorted(mine),
             "LastError": (t.failure.reason.name, t.failure.sentence, times.failed) if t.failure else ("", "", 0),
-            "ReceivedBytes": _counter(name, "rx_bytes"), "SentBytes": _counter(name, "tx_bytes"),
+            "ReceivedBytes": _counter(name, "rx_bytes"),
+            "SentBytes": _counter(name, "tx_bytes"),
         }
 
 

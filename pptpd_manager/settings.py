@@ -32,7 +32,9 @@ class Settings:
         if self.problems:
             more = f" and {len(self.problems) - 1} more" if len(self.problems) > 1 else ""
             return Failure(reasons.BAD_CONFIGURATION, printable(self.problems[0]) + more)
-        return Failure(reasons.NOT_CONFIGURED, printable(f"in {self.path}: {', '.join(self.config.tunnels) or 'none'}"))
+        return Failure(
+            reasons.NOT_CONFIGURED, printable(f"in {self.path}: {', '.join(self.config.tunnels) or 'none'}")
+        )
 
     def load(self) -> None:
         """Read the file. One with problems changes nothing but problems, which are logged."""

@@ -47,8 +47,9 @@ class Autopsy:
 class Tunnel:
     """All that is known of a tunnel. Times are monotonic seconds.
 
-    run, ended: the unit's current or last run, and whether it is over; asking, seen: its main process waits for a
-    verdict, and the last text it was shown; starting: the unit's start waits for the link; active: systemd says so.
+    run, ended: the unit's current or last run, and whether it is over; leaving: systemd has been told to end it;
+    asking, seen: its main process waits for a verdict, and the last text it was shown; starting: the unit's start
+    waits for the link; active: systemd says so.
     address, path: of the server, once known; link: its interface; up_since: None while not up.
     called: systemd has been told to start it and has not yet; failures: attempts failed in a row; repeats: of them,
     with the same reason; pause, not_before: the wait before the next one in seconds, and its end; deadline: end of
@@ -64,6 +65,7 @@ class Tunnel:
     online: bool = True
     run: str = ""
     ended: bool = True
+    leaving: bool = False
     asking: bool = False
     seen: str = ""
     starting: bool = False
@@ -94,14 +96,24 @@ class Tunnel:
     def summary(self) -> str:
         """One line on a tunnel that is up."""
         if not (self.link and self.config):
-            return "Up"
+            return "Up."
         via = [str(prefix) for prefix in self.config.routes] + (["everything"] if self.config.default_route else [])
-        return (f"Up: {self.link.name} {self.link.local} to {self.link.peer} through {self.config.server}"
-                f" ({self.address}); routes: {', '.join(via) if via else 'none'}"
-                + ("; NOT ENCRYPTED, the server refuses MPPE" if self.plain else ""))
+        return (
+            f"{self.link.name} {self.link.local} to {self.link.peer} through {self.config.server}"
+            f" ({self.address}); routes: {', '.join(via) if via else 'none'}"
+            + ("; NOT ENCRYPTED, the server refuses MPPE" if self.plain else "")
+        )
 
     @property
     def wants_routes(self) -> bool:
         """Whether its link should have its routes now."""
-        return (self.state in (State.CONNECTING, State.UP, State.STOPPING) and not self.ended and self.hangup is None
-                and not self.timed_out and self.address is not None and self.link is not None and self.link.usable)
+        return (
+            self.state in (State.CONNECTING, State.UP, State.STOPPING)
+            and not self.ended
+            and not self.leaving
+            and self.hangup is None
+            and not self.timed_out
+            and self.address is not None
+            and self.link is not None
+            and self.link.usable
+        )

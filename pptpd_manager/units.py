@@ -1,4 +1,4 @@
-"""The tunnels' units, pptp@NAME.service, over systemd's D-Bus interface (org.freedesktop.systemd1(5)). Asynchronous."""
+"""The tunnels' units, pptp@NAME.service, over D-Bus: org.freedesktop.systemd1(5). Asynchronous."""
 
 from __future__ import annotations
 
@@ -49,10 +49,17 @@ class Units:
 
     def __init__(self, con: Gio.DBusConnection, on_change: Callable[[str, UnitState], None]) -> None:
         self._con, self._on_change = con, on_change
-        self._watch = con.signal_subscribe(_SYSTEMD, _PROPERTIES, "PropertiesChanged", None, _UNIT,
-                                           Gio.DBusSignalFlags.NONE, guarded(self._changed))
-        self._call(_ROOT, _MANAGER, "Subscribe", None, lambda _: None, lambda text: log.warning(
-            "systemd does not tell of its units: %s", text))
+        self._watch = con.signal_subscribe(
+            _SYSTEMD, _PROPERTIES, "PropertiesChanged", None, _UNIT, Gio.DBusSignalFlags.NONE, guarded(self._changed)
+        )
+        self._call(
+            _ROOT,
+            _MANAGER,
+            "Subscribe",
+            None,
+            lambda _: None,
+            lambda text: log.warning("systemd does not tell of its units: %s", text),
+        )
 
     def close(self) -> None:
         """Stop listening."""
@@ -64,9 +71,16 @@ class Units:
 
     def stop(self, tunnel: str, failed: Error) -> None:
         """Stop the unit; a failed one becomes inactive."""
+
         def stopped(_: Any) -> None:
-            self._call(_ROOT, _MANAGER, "ResetFailedUnit", GLib.Variant("(s)", (unit_name(tunnel),)),
-                       lambda _: None, lambda _text: None)  # not loaded any more: nothing to reset
+            self._call(
+                _ROOT,
+                _MANAGER,
+                "ResetFailedUnit",
+                GLib.Variant("(s)", (unit_name(tunnel),)),
+                lambda _: None,
+                lambda _text: None,
+            )  # not loaded any more: nothing to reset
 
         self._call(_ROOT, _MANAGER, "StopUnit", GLib.Variant("(ss)", (unit_name(tunnel), "replace")), stopped, failed)
 
@@ -77,43 +91,73 @@ class Units:
     def kill(self, tunnel: str, *, hard: bool) -> None:
         """Send SIGTERM to the unit's main process, or with hard SIGKILL to all of its processes."""
         who, signal = ("all", 9) if hard else ("main", 15)
-        self._call(_ROOT, _MANAGER, "KillUnit", GLib.Variant("(ssi)", (unit_name(tunnel), who, signal)),
-                   lambda _: None, lambda text: log.info("tunnel %s: nothing to kill: %s", tunnel, text))
+        self._call(
+            _ROOT,
+            _MANAGER,
+            "KillUnit",
+            GLib.Variant("(ssi)", (unit_name(tunnel), who, signal)),
+            lambda _: None,
+            lambda text: log.info("tunnel %s: nothing to kill: %s", tunnel, text),
+        )
 
     def list(self, then: Callable[[list[str]], None], failed: Error) -> None:
         """then(names): the tunnels whose units systemd has loaded."""
+
         def listed(reply: Any) -> None:
             then([match[1] for unit in reply[0] if (match := _NAME.match(unit[0]))])
 
-        self._call(_ROOT, _MANAGER, "ListUnitsByPatterns", GLib.Variant("(asas)", ([], ["pptp@*.service"])), listed,
-                   failed)
+        self._call(
+            _ROOT, _MANAGER, "ListUnitsByPatterns", GLib.Variant("(asas)", ([], ["pptp@*.service"])), listed, failed
+        )
 
     def state(self, tunnel: str, then: Callable[[UnitState], None]) -> None:
         """then(state): of the tunnel's unit; inactive when systemd cannot say."""
+
         def got(reply: Any) -> None:
             properties = reply[0]
             number, job = properties.get("Job", (0, "/"))
             if not number:
                 return then(_state(properties))
-            self._call(job, _PROPERTIES, "Get", GLib.Variant("(ss)", (_SYSTEMD + ".Job", "JobType")),
-                       lambda reply: then(_state(properties, reply[0])), lambda _: then(_state(properties)))
+            self._call(
+                job,
+                _PROPERTIES,
+                "Get",
+                GLib.Variant("(ss)", (_SYSTEMD + ".Job", "JobType")),
+                lambda reply: then(_state(properties, reply[0])),
+                lambda _: then(_state(properties)),
+            )
 
-        self._call(_path(tunnel), _PROPERTIES, "GetAll", GLib.Variant("(s)", (_UNIT,)), got,
-                   lambda _: then(UnitState("inactive", "dead")))
+        self._call(
+            _path(tunnel),
+            _PROPERTIES,
+            "GetAll",
+            GLib.Variant("(s)", (_UNIT,)),
+            got,
+            lambda _: then(UnitState("inactive", "dead")),
+        )
 
     def _job(self, method: str, tunnel: str, failed: Error) -> None:
-        self._call(_ROOT, _MANAGER, method, GLib.Variant("(ss)", (unit_name(tunnel), "replace")), lambda _: None,
-                   failed)
+        self._call(
+            _ROOT, _MANAGER, method, GLib.Variant("(ss)", (unit_name(tunnel), "replace")), lambda _: None, failed
+        )
 
-    def _changed(self, _con: Any, _sender: str, path: str, _interface: str, _signal: str,
-                 parameters: GLib.Variant) -> None:
+    def _changed(
+        self, _con: Any, _sender: str, path: str, _interface: str, _signal: str, parameters: GLib.Variant
+    ) -> None:
         if path.startswith(_PREFIX) and (match := _NAME.match(unescape(path.rpartition("/")[2]))):
             properties = parameters.unpack()[1]
             if "ActiveState" in properties:
                 self._on_change(match[1], _state(properties))
 
-    def _call(self, path: str, interface: str, method: str, arguments: GLib.Variant | None,
-              then: Callable[[Any], None], failed: Error) -> None:
+    def _call(
+        self,
+        path: str,
+        interface: str,
+        method: str,
+        arguments: GLib.Variant | None,
+        then: Callable[[Any], None],
+        failed: Error,
+    ) -> None:
         def answered(con: Gio.DBusConnection, result: Gio.AsyncResult) -> None:
             try:
                 reply = con.call_finish(result)
@@ -122,8 +166,18 @@ class Units:
                 return
             then(reply.unpack())
 
-        self._con.call(_SYSTEMD, path, interface, method, arguments, None, Gio.DBusCallFlags.NONE, CALL_MS, None,
-                       guarded(answered))
+        self._con.call(
+            _SYSTEMD,
+            path,
+            interface,
+            method,
+            arguments,
+            None,
+            Gio.DBusCallFlags.NONE,
+            CALL_MS,
+            None,
+            guarded(answered),
+        )
 
 
 def _state(properties: dict[str, Any], job: str = "") -> UnitState:
@@ -141,8 +195,10 @@ def escape(label: str) -> str:
 
     Source: sd_bus_path_encode(3).
     """
-    return "".join(c if c.isascii() and c.isalnum() and not (c.isdigit() and not i) else f"_{ord(c):02x}"
-                   for i, c in enumerate(label))
+    return "".join(
+        c if c.isascii() and c.isalnum() and not (c.isdigit() and not i) else f"_{ord(c):02x}"
+        for i, c in enumerate(label)
+    )
 
 
 def unescape(element: str) -> str:

@@ -50,19 +50,27 @@ def getword(line: bytes) -> list[bytes]:
 def test_the_whole_file() -> None:
     assert pppd.options(CONFIG, RUN, ADDRESS).decode() == (
         "# run 0123456789abcdef0123456789abcdef of tunnel work: vpn.example.com is 203.0.113.1\n"
-        'pty "exec\\040pptp\\040203.0.113.1\\040--nolaunchpppd\\040--nohostroute\\040--loglevel\\0400\\040--logstring\\040'
-        'work"\n'
+        'pty "exec\\040pptp\\040203.0.113.1\\040--nolaunchpppd\\040--nohostroute\\040--loglevel\\0400'
+        '\\040--logstring\\040work"\n'
         'ifname "pptp-work"\nlinkname "work"\nipparam "work"\nremotename "PPTP"\n'
         'user "CORP\\134alice"\npassword "secret"\n'
         "refuse-eap\nrefuse-pap\nrefuse-chap\nrefuse-mschap\nrequire-mppe-128\n"
         'mtu "1400"\nmru "1400"\nlcp-echo-interval "3"\nlcp-echo-failure "5"\n'
         "nodetach\nnopersist\nup_sdnotify\nnolog\nnoauth\nnoipdefault\nnodefaultroute\nnoipv6\nnobsdcomp\nnodeflate\n"
-        "novj\nnovjccomp\nhide-password\n")
+        "novj\nnovjccomp\nhide-password\n"
+    )
 
 
-@pytest.mark.parametrize(("mppe", "plain", "words"), [
-    (Mppe.REQUIRE_128, False, {"require-mppe-128"}), (Mppe.REQUIRE, False, {"require-mppe"}),
-    (Mppe.OPTIONAL, False, {"require-mppe"}), (Mppe.OPTIONAL, True, {"nomppe"}), (Mppe.OFF, False, {"nomppe"})])
+@pytest.mark.parametrize(
+    ("mppe", "plain", "words"),
+    [
+        (Mppe.REQUIRE_128, False, {"require-mppe-128"}),
+        (Mppe.REQUIRE, False, {"require-mppe"}),
+        (Mppe.OPTIONAL, False, {"require-mppe"}),
+        (Mppe.OPTIONAL, True, {"nomppe"}),
+        (Mppe.OFF, False, {"nomppe"}),
+    ],
+)
 def test_mppe(mppe: Mppe, plain: bool, words: set[str]) -> None:
     lines = pppd.options(replace(CONFIG, mppe=mppe), RUN, ADDRESS, plain=plain).decode().splitlines()
     assert {line for line in lines if "mppe" in line} == words

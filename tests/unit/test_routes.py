@@ -11,12 +11,19 @@ from pptpd_manager.config import TunnelConfig
 from pptpd_manager.routes import EVERYTHING, Link, Path, Route
 
 SERVER = IPv4Address("203.0.113.1")
-CONFIG = TunnelConfig(name="work", server="vpn.example.com", username="alice", password="secret",
-                      routes=(IPv4Network("192.168.10.0/24"),))
+CONFIG = TunnelConfig(
+    name="work",
+    server="vpn.example.com",
+    username="alice",
+    password="secret",
+    routes=(IPv4Network("192.168.10.0/24"),),
+)
 LINK = Link(7, "pptp-work", True, 1400, IPv4Address("10.9.0.100"), IPv4Address("10.9.0.1"))
 PATH = Path(2, IPv4Address("192.0.2.1"), None)
-TABLE = [Route(EVERYTHING, 2, IPv4Address("192.0.2.1"), 100, protocol=16),
-         Route(IPv4Network("192.0.2.0/24"), 2, protocol=2)]
+TABLE = [
+    Route(EVERYTHING, 2, IPv4Address("192.0.2.1"), 100, protocol=16),
+    Route(IPv4Network("192.0.2.0/24"), 2, protocol=2),
+]
 TO_SERVER = Route(IPv4Network("203.0.113.1/32"), 2, IPv4Address("192.0.2.1"))
 INSIDE = Route(IPv4Network("192.168.10.0/24"), 7)
 
@@ -62,8 +69,12 @@ def test_without_a_known_path_there_is_no_way_to_keep() -> None:
 
 
 def test_lookup_takes_the_longest_prefix_then_the_lowest_metric_and_nothing_of_ours() -> None:
-    table = [*TABLE, Route(EVERYTHING, 3, IPv4Address("198.51.100.1"), 50, protocol=16), TO_SERVER,
-             Route(EVERYTHING, 7, metric=0)]
+    table = [
+        *TABLE,
+        Route(EVERYTHING, 3, IPv4Address("198.51.100.1"), 50, protocol=16),
+        TO_SERVER,
+        Route(EVERYTHING, 7, metric=0),
+    ]
     assert routes.lookup(SERVER, table) == Path(3, IPv4Address("198.51.100.1"))
     assert routes.lookup(IPv4Address("192.0.2.9"), table) == Path(2)
     kernels = Route(IPv4Network("10.9.0.1/32"), 7, protocol=2)
@@ -71,8 +82,14 @@ def test_lookup_takes_the_longest_prefix_then_the_lowest_metric_and_nothing_of_o
 
 
 prefixes = st.tuples(st.integers(0, 2**32 - 1), st.integers(0, 32)).map(lambda pair: IPv4Network(pair, strict=False))
-any_route = st.builds(Route, prefixes, st.integers(1, 5), st.none() | st.just(IPv4Address("192.0.2.1")),
-                      st.integers(0, 3), protocol=st.sampled_from([2, 3, 4, 16, routes.PROTOCOL]))
+any_route = st.builds(
+    Route,
+    prefixes,
+    st.integers(1, 5),
+    st.none() | st.just(IPv4Address("192.0.2.1")),
+    st.integers(0, 3),
+    protocol=st.sampled_from([2, 3, 4, 16, routes.PROTOCOL]),
+)
 
 
 @given(st.frozensets(st.builds(Route, prefixes, st.integers(1, 5))), st.lists(any_route))
@@ -82,7 +99,8 @@ def test_changes_make_our_part_the_wanted_one_and_touch_no_other(wanted: frozens
     after = (set(table) - set(remove)) | set(add)
     assert {route for route in after if route.protocol == routes.PROTOCOL} == wanted
     assert {route for route in after if route.protocol != routes.PROTOCOL} == {
-        route for route in table if route.protocol != routes.PROTOCOL}
+        route for route in table if route.protocol != routes.PROTOCOL
+    }
     assert routes.changes(wanted, after) == ([], [])
 
 

@@ -121,7 +121,18 @@ class _Daemon:
         return bool(GLib.SOURCE_REMOVE)
 
     def _unit_changed(self, name: str, unit: UnitState) -> None:
-        if self._serving:
+        """Hand on what systemd tells of a unit.
+
+        An automatic restart shows "failed" and "inactive" for a moment on its way (service.c, service_enter_dead), so
+        these are asked again: they are true when there is no job that starts the unit.
+        """
+        if unit.active in ("inactive", "failed"):
+            self._units.state(name, lambda now: self._unit_is(name, now))
+        else:
+            self._unit_is(name, unit)
+
+    def _unit_is(self, name: str, unit: UnitState) -> None:
+        if self._serving and not (unit.active in ("inactive", "failed") and unit.job in ("start", "restart")):
             self._engine.unit_changed(name, unit)
             self._tell()
 

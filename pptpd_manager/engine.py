@@ -322,7 +322,12 @@ class Engine:
             case events.RemoveOptions():
                 edges.files.remove(name)
             case events.ReadLog():
-                journal.read_run(action.run, lambda lines: self.feed(name, events.LogRead(action.run, lines)))
+                journal.read_run(
+                    action.run,
+                    action.pid,
+                    pppd.log_name(name, action.run),
+                    lambda lines: self.feed(name, events.LogRead(action.run, lines)),
+                )
             case events.HangUp():
                 edges.units.kill(name, hard=action.hard)
             case events.StartUnit():

@@ -76,10 +76,11 @@ class Configured:
 
 @dataclass(frozen=True)
 class DialAsked:
-    """The main process of run asks for a verdict. seen: the text of the last Wait that it was given."""
+    """The main process of run asks for a verdict. seen: the text of the last Wait that it was given; pid: its own."""
 
     run: str
     seen: str = ""
+    pid: int = 0
 
 
 @dataclass(frozen=True)
@@ -314,9 +315,10 @@ class HangUp:
 
 @dataclass(frozen=True)
 class ReadLog:
-    """Read what run logged; it says LogRead."""
+    """Read what run logged, whose main process was pid (0: not known); it says LogRead."""
 
     run: str
+    pid: int
 
 
 @dataclass(frozen=True)

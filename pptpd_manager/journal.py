@@ -60,34 +60,37 @@ def of_tunnel(tunnel: str, unit: str, **fields: str) -> dict[str, dict[str, str]
     return {"fields": {"OBJECT_SYSTEMD_UNIT": unit, "PPTP_TUNNEL": tunnel, **own}}
 
 
-def read_run(run: str, then: Callable[[tuple[Line, ...]], None]) -> None:
-    """then(lines): what pppd and pptp logged in the run with that invocation id, in order; () if it cannot be read.
+def read_run(run: str, pid: int, log_name: str, then: Callable[[tuple[Line, ...]], None]) -> None:
+    """then(lines): what pppd and pptp logged in that run, in order; () if it cannot be read.
 
-    By journalctl, which does not block us and whose trouble with a broken file is not ours. Asks again for half a
-    second while pppd's last line is missing: journald takes its time.
+    run: the unit's invocation id; pid: of pppd; log_name: how pptp begins its lines. By journalctl, which does not
+    block us and whose trouble with a broken file is not ours. Asks again for half a second while pppd's last line is
+    missing: journald takes its time.
     """
-    _Reading(run, then).ask()
+    _Reading(run, pid, log_name, then).ask()
 
 
 class _Reading:
-    def __init__(self, run: str, then: Callable[[tuple[Line, ...]], None]) -> None:
-        self.run, self.then, self.tries = run, then, 0
+    def __init__(self, run: str, pid: int, log_name: str, then: Callable[[tuple[Line, ...]], None]) -> None:
+        self.run, self.pid, self.log_name, self.then, self.tries = run, pid, log_name, then, 0
+
+    def command(self) -> list[str]:
+        """journalctl for the run.
+
+        journald looks up the unit of a line when it gets to read it; the last lines of a process that is gone by then
+        have none. So pppd is also looked for by its number, and pptp by its name, among the lines that root wrote.
+        """
+        fields = "SYSLOG_IDENTIFIER,MESSAGE,_SYSTEMD_INVOCATION_ID"
+        own = [f"_SYSTEMD_INVOCATION_ID={self.run}", "SYSLOG_IDENTIFIER=pppd", "SYSLOG_IDENTIFIER=pptp"]
+        pppd = ["+", f"_PID={self.pid}", "SYSLOG_IDENTIFIER=pppd", "_UID=0"] if self.pid else []
+        return ["journalctl", "--output=json", f"--output-fields={fields}", "--all", "--quiet", f"--lines={LINES}",
+                *own, *pppd, "+", "SYSLOG_IDENTIFIER=pptp", "_UID=0"]  # fmt: skip
 
     def ask(self) -> None:
         self.tries += 1
-        command = [
-            "journalctl",
-            "--output=json",
-            "--output-fields=SYSLOG_IDENTIFIER,MESSAGE",
-            "--all",
-            "--quiet",
-            f"--lines={LINES}",
-            f"_SYSTEMD_INVOCATION_ID={self.run}",
-            "SYSLOG_IDENTIFIER=pppd",
-            "SYSLOG_IDENTIFIER=pptp",
-        ]
         try:
-            child = Gio.Subprocess.new(command, Gio.SubprocessFlags.STDOUT_PIPE | Gio.SubprocessFlags.STDERR_SILENCE)
+            flags = Gio.SubprocessFlags.STDOUT_PIPE | Gio.SubprocessFlags.STDERR_SILENCE
+            child = Gio.Subprocess.new(self.command(), flags)
         except GLib.Error as error:
             log.warning("the journal cannot be read, so reasons are guesses: %s", error.message)
             self.then(())
@@ -97,7 +100,7 @@ class _Reading:
     def read(self, child: Gio.Subprocess, result: Gio.AsyncResult) -> None:
         try:
             _, output, _ = child.communicate_finish(result)
-            lines = parse(output.get_data() or b"")
+            lines = parse(output.get_data() or b"", self.run, self.log_name)
         except (GLib.Error, ValueError) as error:
             log.warning("the journal cannot be read, so reasons are guesses: %s", error)
             lines = ()
@@ -111,10 +114,15 @@ class _Reading:
         return bool(GLib.SOURCE_REMOVE)
 
 
-def parse(output: bytes) -> tuple[Line, ...]:
-    """The lines in journalctl's JSON, one object a line. Raises ValueError. Source: journalctl(1)."""
-    entries: list[dict[str, Any]] = [json.loads(line) for line in output.splitlines() if line.strip()]
-    return tuple(Line(_text(entry.get("SYSLOG_IDENTIFIER")), _text(entry.get("MESSAGE"))) for entry in entries)
+def parse(output: bytes, run: str, log_name: str) -> tuple[Line, ...]:
+    """The lines of that run in journalctl's JSON, one object a line. Raises ValueError. Source: journalctl(1)."""
+    lines = []
+    for entry in map(json.loads, filter(bytes.strip, output.splitlines())):
+        line = Line(_text(entry.get("SYSLOG_IDENTIFIER")), _text(entry.get("MESSAGE")))
+        known = entry.get("_SYSTEMD_INVOCATION_ID")
+        if known == run or (known is None and (line.program == "pppd" or line.text.startswith(log_name + " "))):
+            lines.append(line)
+    return tuple(lines)
 
 
 def _text(value: Any) -> str:

@@ -83,7 +83,7 @@ def step(t: Tunnel, event: Event, moment: Moment) -> Step:
         case DialAsked():
             return _dial_asked(t, event, moment)
         case AskerLeft():
-            return (replace(t, asking=False), []) if event.run == t.run else (t, [])
+            return _asker_left(t, event)
         case ReadyAsked():
             return _ready_asked(t, event)
         case RunEnded():
@@ -116,15 +116,27 @@ def step(t: Tunnel, event: Event, moment: Moment) -> Step:
 
 
 def _dial_asked(t: Tunnel, event: DialAsked, moment: Moment) -> Step:
-    if event.run != t.run:
+    actions: list[Action] = []
+    if event.run != t.run and not t.ended and t.address:
+        t, actions = _run_ended(t, RunEnded(t.run, Exit()), moment)  # its end is still on the way to us
+    if event.run != t.run or t.ended or (t.state in (State.CONNECTING, State.UP) and not t.leaving):
         t = _fresh(t, event.run)
-    return _consider(replace(t, asking=True, seen=event.seen), moment)
+    t, more = _consider(replace(t, asking=True, seen=event.seen, pid=event.pid), moment)
+    return t, actions + more
+
+
+def _asker_left(t: Tunnel, event: AskerLeft) -> Step:
+    if event.run != t.run or not t.asking:
+        return t, []
+    called_off = State.WAITING if t.state is State.RESOLVING else t.state
+    return replace(t, asking=False, state=called_off), []
 
 
 def _fresh(t: Tunnel, run: str) -> Tunnel:
     """The tunnel at the beginning of a run."""
     return replace(
         t,
+        state=State.WAITING,
         run=run,
         ended=False,
         leaving=False,
@@ -132,6 +144,7 @@ def _fresh(t: Tunnel, run: str) -> Tunnel:
         seen="",
         starting=False,
         called=False,
+        pid=0,
         address=None,
         path=None,
         up_since=None,
@@ -143,7 +156,7 @@ def _fresh(t: Tunnel, run: str) -> Tunnel:
 
 def _consider(t: Tunnel, moment: Moment) -> Step:
     """What to answer a main process that asks; nothing while there is something to wait for."""
-    if not t.asking or t.autopsy:
+    if not t.asking or t.autopsy or t.leaving:
         return t, []
     if t.refusal:
         return _refuse(t, t.refusal)
@@ -217,14 +230,18 @@ def _progressed(t: Tunnel, event: Resolved | ResolveFailed | PathFound | Prepare
         return t, []
     match event:
         case Resolved():
-            return replace(t, address=event.addresses[0]), [FindPath(t.run, event.addresses[0])]
+            return replace(t, address=event.addresses[0], path=None), [FindPath(t.run, event.addresses[0])]
         case ResolveFailed():
             return _refuse(t, Refusal(TEMPFAIL, event.failure))
         case PathFound():
+            if event.address != t.address:
+                return t, []
             if event.path is None:
                 return _wait(t, f"Waiting for the network: no route to {config.server} ({event.address})")
             return replace(t, path=event.path), [Prepare(t.run, config, event.address, t.plain)]
         case Prepared():
+            if t.path is None:
+                return t, []  # of a dial that was called off
             if event.failure:
                 never = event.failure.reason.retry is Retry.NEVER
                 return _refuse(t, Refusal(UNAVAILABLE if never else TEMPFAIL, event.failure))
@@ -303,16 +320,19 @@ def _timer_fired(t: Tunnel, timer: Timer, moment: Moment) -> Step:
 
 
 def _run_ended(t: Tunnel, event: RunEnded, moment: Moment) -> Step:
-    if event.run != t.run:
+    if event.run != t.run and t.ended:
         t = _fresh(t, event.run)  # it ended without having asked, or the manager was not there
-    elif t.ended:
+    elif event.run != t.run or t.ended:
         return t, [AnswerEnded(event.run)]
     was_up, dialled = t.up_since is not None, t.address is not None
     lasted = was_up and moment.now - (t.up_since or 0.0) >= retry.LASTED_SECONDS
     actions: list[Action] = [*(CancelTimer(timer) for timer in Timer), RemoveOptions()]
     if t.starting:
         actions.append(AnswerReady(t.run, False, "The link did not come up."))
-    t = replace(t, ended=True, asking=False, starting=False, active=False, up_since=None, deadline=None)
+    refusal = None if t.refusal and t.refusal.status == TEMPFAIL else t.refusal  # that was for this run
+    t = replace(
+        t, ended=True, asking=False, starting=False, active=False, up_since=None, deadline=None, refusal=refusal
+    )
     if event.asked:
         t = replace(_unburdened(t), state=State.STOPPING, autopsy=None)
         return t, [*actions, AnswerEnded(t.run)]
@@ -322,7 +342,7 @@ def _run_ended(t: Tunnel, event: RunEnded, moment: Moment) -> Step:
         return t, [*actions, *more, AnswerEnded(t.run)]
     t = replace(t, state=State.STOPPING, autopsy=Autopsy(t.run, event.end, was_up, lasted, t.timed_out))
     # A link that was up is redialled while its log is read; a start that fails ends when the reason is known.
-    return t, [*actions, ReadLog(t.run), *([AnswerEnded(t.run)] if was_up and dialled else [])]
+    return t, [*actions, ReadLog(t.run, t.pid), *([AnswerEnded(t.run)] if was_up and dialled else [])]
 
 
 def _log_read(t: Tunnel, event: LogRead, moment: Moment) -> Step:
@@ -432,7 +452,7 @@ def _configured(t: Tunnel, event: Configured, moment: Moment) -> Step:
     if event.redial and t.state in (State.CONNECTING, State.UP):
         return _hang_up(replace(t, plain=False), Failure(reasons.CONFIGURATION_CHANGED))
     if t.state is State.RESOLVING and t.asking:
-        return replace(t, address=None), [Resolve(t.run, event.config.server)]
+        return replace(t, address=None, path=None), [Resolve(t.run, event.config.server)]
     return t, []
 
 
@@ -445,8 +465,10 @@ def _network_changed(t: Tunnel, event: NetworkChanged, moment: Moment) -> Step:
 
 
 def _adopted(t: Tunnel, event: Adopted, moment: Moment) -> Step:
-    """Go on with a run that an earlier manager began."""
-    t = replace(_fresh(t, event.run), address=event.address, path=event.path)
+    """Go on with a run that an earlier manager began; one that has spoken to us already we know better."""
+    if not t.ended:
+        return t, []
+    t = replace(_fresh(t, event.run), address=event.address, path=event.path, autopsy=None)
     if event.address is None:
         return replace(t, state=State.WAITING), []
     if event.up_since >= 0:

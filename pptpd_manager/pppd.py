@@ -65,7 +65,10 @@ def options(config: TunnelConfig, run: str, address: IPv4Address, *, plain: bool
         "mschap-v2": config.refuse_mschap_v2,
     }
     lines: list[tuple[str, ...]] = [
-        ("pty", f"exec pptp {address} --nolaunchpppd --nohostroute --loglevel 0 --logstring {config.name}"),
+        (
+            "pty",
+            f"exec pptp {address} --nolaunchpppd --nohostroute --loglevel 0 --logstring {log_name(config.name, run)}",
+        ),
         ("ifname", interface_name(config.name)),
         ("linkname", config.name),
         ("ipparam", config.name),
@@ -85,6 +88,11 @@ def options(config: TunnelConfig, run: str, address: IPv4Address, *, plain: bool
     text += [b" ".join((words[0].encode(), *map(quoted, words[1:]))) for words in lines]
     text += [line.encode() for line in config.pppd_options]
     return b"\n".join(text) + b"\n"
+
+
+def log_name(tunnel: str, run: str) -> str:
+    """What each line of pptp begins with in that run."""
+    return f"{tunnel}-{run[:8]}"
 
 
 def record(text: bytes) -> Record | None:

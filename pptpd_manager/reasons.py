@@ -218,7 +218,11 @@ REASONS: dict[str, Reason] = {value.name: value for value in list(globals().valu
 # general. A group becomes the detail.
 _RULES: tuple[tuple[str, str, Reason], ...] = (
     ("pppd", r"MPPE required, but kernel has no support", MPPE_MODULE_MISSING),
-    ("pppd", r"MPPE required|Refusing MPPE stateful mode|MPPE disabled|Too many MPPE errors", MPPE_REFUSED),
+    (
+        "pppd",
+        r"MPPE required|Refusing MPPE stateful mode|MPPE disabled, closing LCP|Too many MPPE errors",
+        MPPE_REFUSED,
+    ),
     ("pppd", r"MS-CHAPv2 mutual authentication failed|MS-CHAPv2 Success packet is badly formed", SERVER_UNPROVEN),
     ("pppd", r"(E=64[6-9] .*|E=709 .*)", ACCOUNT_REFUSED),
     ("pppd", r"CHAP authentication timed out|No response to PAP authenticate-requests", AUTH_SILENT),

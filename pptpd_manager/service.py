@@ -269,10 +269,10 @@ class Service:
 
     # --- org.pptpmanager1.Unit ---
 
-    def _dial(self, call: Call, name: str, run: str, seen: str) -> None:
+    def _dial(self, call: Call, name: str, run: str, pid: int, seen: str) -> None:
         self._replace(self._waiting[name].dials, call, run)
         self._watch(call.sender, name, run)
-        self._engine.feed(name, events.DialAsked(run, seen))
+        self._engine.feed(name, events.DialAsked(run, seen, pid))
 
     def _ready(self, call: Call, name: str, run: str) -> None:
         self._replace(self._waiting[name].readies, call, run)

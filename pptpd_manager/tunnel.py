@@ -48,7 +48,7 @@ class Tunnel:
     """All that is known of a tunnel. Times are monotonic seconds.
 
     run, ended: the unit's current or last run, and whether it is over; leaving: systemd has been told to end it;
-    asking, seen: its main process waits for a verdict, and the last text it was shown; starting: the unit's start
+    asking, seen: its main process waits for a verdict, the last text it was shown, and it; starting: the unit's start
     waits for the link; active: systemd says so.
     address, path: of the server, once known; link: its interface; up_since: None while not up.
     called: systemd has been told to start it and has not yet; failures: attempts failed in a row; repeats: of them,
@@ -68,6 +68,7 @@ class Tunnel:
     leaving: bool = False
     asking: bool = False
     seen: str = ""
+    pid: int = 0
     starting: bool = False
     active: bool = False
     address: IPv4Address | None = None

@@ -51,7 +51,7 @@ def test_the_whole_file() -> None:
     assert pppd.options(CONFIG, RUN, ADDRESS).decode() == (
         "# run 0123456789abcdef0123456789abcdef of tunnel work: vpn.example.com is 203.0.113.1\n"
         'pty "exec\\040pptp\\040203.0.113.1\\040--nolaunchpppd\\040--nohostroute\\040--loglevel\\0400'
-        '\\040--logstring\\040work"\n'
+        '\\040--logstring\\040work-01234567"\n'
         'ifname "pptp-work"\nlinkname "work"\nipparam "work"\nremotename "PPTP"\n'
         'user "CORP\\134alice"\npassword "secret"\n'
         "refuse-eap\nrefuse-pap\nrefuse-chap\nrefuse-mschap\nrequire-mppe-128\n"

@@ -129,6 +129,11 @@ def test_a_link_that_ended(lines: list[Line], end: Exit, reason: Reason) -> None
     assert classify(lines, end, was_up=True).reason is reason
 
 
+def test_a_server_that_takes_mppe_down_with_the_session_has_not_refused_it() -> None:
+    lines = [pppd("LCP terminated by peer (MPPE disabled)"), pppd("MPPE disabled"), HANGUP]
+    assert classify(lines, Exit("exited", "0"), was_up=True) == Failure(reasons.PEER_HUNG_UP, "MPPE disabled")
+
+
 def test_an_attempt_that_hung_is_told_by_how_far_it_got() -> None:
     ended = Exit("exited", "5")
     assert classify([], ended, timed_out=True).reason is reasons.TCP_SILENT

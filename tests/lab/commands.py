@@ -1,0 +1,194 @@
+"""What the lab's tests do to the machine they run on: run programs, write the configuration, wait for facts."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+CONFIGURATION = Path("/etc/pptp-manager.yaml")
+OPTIONS = Path("/run/pptp-manager")
+BUS = ("org.pptpmanager1", "/org/pptpmanager1", "org.pptpmanager1.Manager")
+SERVER = "203.0.113.1"
+INSIDE = "192.168.10.1"  # reachable only through a tunnel to the lab's server
+ALICE: dict[str, Any] = {"server": SERVER, "username": "alice", "password": "secret", "routes": ["192.168.10.0/24"]}
+
+T = TypeVar("T")
+
+
+def run(*command: str, timeout: float = 60, check: bool = False) -> subprocess.CompletedProcess[str]:
+    """Run command to its end; its output goes into an AssertionError when check fails."""
+    done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
+    assert not check or done.returncode == 0, f"{command} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
+    return done
+
+
+def out(*command: str, timeout: float = 60) -> str:
+    """The standard output of command, which must succeed."""
+    return run(*command, timeout=timeout, check=True).stdout
+
+
+def wait_for(fact: Callable[[], T], what: str, seconds: float = 30) -> T:
+    """fact()'s value as soon as it is true; AssertionError says what was waited for."""
+    deadline = time.monotonic() + seconds
+    while not (value := fact()):
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what}\n{evidence()}"
+        time.sleep(0.05)
+    return value
+
+
+def evidence() -> str:
+    """The last of the journal, for the message of a test that fails."""
+    return run("journalctl", "--no-pager", "-n", "60", "-o", "short-precise").stdout
+
+
+def systemctl(*arguments: str, timeout: float = 90) -> int:
+    """systemctl's exit status."""
+    return run("systemctl", *arguments, timeout=timeout).returncode
+
+
+def unit(tunnel: str) -> str:
+    """The name of the tunnel's unit."""
+    return f"pptp@{tunnel}.service"
+
+
+def show(tunnel: str, name: str) -> str:
+    """A property of the tunnel's unit."""
+    return out("systemctl", "show", "--value", "-p", name, unit(tunnel)).strip()
+
+
+def active(tunnel: str) -> str:
+    """What `systemctl is-active` says of the tunnel's unit."""
+    return run("systemctl", "is-active", unit(tunnel)).stdout.strip()
+
+
+def status(tunnel: str) -> str:
+    """What `systemctl status` shows of the tunnel's unit."""
+    return run("systemctl", "status", "--no-pager", "--full", "--lines=50", unit(tunnel)).stdout
+
+
+def call(method: str, *arguments: str, timeout: float = 90) -> subprocess.CompletedProcess[str]:
+    """Call a method of the manager whose arguments are texts, as `busctl call` does."""
+    signature = ["s" * len(arguments), *arguments] if arguments else []
+    return run("busctl", f"--timeout={timeout:.0f}", "call", *BUS, method, *signature, timeout=timeout + 5)
+
+
+def state(tunnel: str) -> str:
+    """The tunnel's State on D-Bus; "" when there is no such object."""
+    return get(tunnel, "State").strip().removeprefix('s "').removesuffix('"')
+
+
+def get(tunnel: str, name: str) -> str:
+    """A property of the tunnel on D-Bus, as busctl prints it; "" when there is none."""
+    path = f"{BUS[1]}/tunnel/{tunnel}"
+    return run("busctl", "get-property", BUS[0], path, "org.pptpmanager1.Tunnel", name).stdout.strip()
+
+
+def configure(tunnels: dict[str, dict[str, Any]], **changes: Any) -> None:
+    """Write the configuration and have it read. changes: to every tunnel."""
+    write({name: {**tunnel, **changes} for name, tunnel in tunnels.items()})
+    done = call("Reload")
+    assert done.returncode == 0, done.stderr + evidence()
+
+
+def write(tunnels: dict[str, dict[str, Any]]) -> None:
+    """Write the configuration: JSON is YAML."""
+    CONFIGURATION.write_text(json.dumps({"tunnels": tunnels}, indent=1, ensure_ascii=False))
+    CONFIGURATION.chmod(0o600)
+
+
+def routes() -> str:
+    """All routes of all tables, to the letter."""
+    return out("ip", "-d", "route", "show", "table", "all") + out("ip", "rule") + out("ip", "-6", "route")
+
+
+def route_of(prefix: str) -> str:
+    """The lines of the main table that begin with prefix."""
+    return "".join(line + "\n" for line in out("ip", "route").splitlines() if line.split(" ")[0] == prefix)
+
+
+def passes(address: str = INSIDE, *options: str) -> bool:
+    """Whether one ping gets through."""
+    return run("ping", "-n", "-c", "1", "-W", "2", *options, address).returncode == 0
+
+
+@contextlib.contextmanager
+def pinging(address: str = INSIDE) -> Iterator[None]:
+    """A ping every 100 ms while the block runs; fails when one gets lost."""
+    ping = subprocess.Popen(["ping", "-n", "-i", "0.1", "-W", "2", address], stdout=subprocess.PIPE, text=True)
+    try:
+        yield
+    finally:
+        ping.send_signal(signal.SIGINT)
+        text, _ = ping.communicate(timeout=20)
+    counts = re.search(r"(\d+) packets transmitted, (\d+) received", text)
+    assert counts, text
+    print(f"pings sent and answered: {counts[1]}, {counts[2]}")
+    # The last one may have been sent in the moment of the end.
+    assert int(counts[1]) - int(counts[2]) <= 1 and int(counts[1]) > 3, text
+    sequence = [int(number) for number in re.findall(r"icmp_seq=(\d+)", text)]
+    assert sequence == list(range(1, len(sequence) + 1)), text
+
+
+def journal(tunnel: str, since: float) -> str:
+    """What `journalctl -u` shows of the tunnel's unit since that time (time.time())."""
+    return out("journalctl", "--no-pager", "-q", "-o", "cat", "-u", unit(tunnel), f"--since=@{since:.6f}")
+
+
+def manager_pid() -> int:
+    """The manager's process."""
+    return int(out("systemctl", "show", "--value", "-p", "MainPID", "pptp-manager").strip() or 0)
+
+
+def server_sessions() -> list[int]:
+    """The processes of the pppds on the server's side."""
+    return [pid for pid in pids("pppd") if same_network(pid, "server")]
+
+
+def clients() -> dict[str, list[int]]:
+    """The PPP processes on this side, by program."""
+    found = {
+        name: [pid for pid in pids(name) if same_network(pid, "")] for name in ("pppd", "pptp", "pptpgw", "pptpcm")
+    }
+    return {name: pids for name, pids in found.items() if pids}
+
+
+def pids(comm: str) -> list[int]:
+    """The processes of that name."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/comm"):
+        with contextlib.suppress(OSError):
+            if path.read_text().strip() == comm:
+                found.append(int(path.parent.name))
+    return found
+
+
+def same_network(pid: int, namespace: str) -> bool:
+    """Whether the process is in the network namespace of that name; "": in ours."""
+    ours = os.stat(f"/run/netns/{namespace}" if namespace else "/proc/self/ns/net")
+    with contextlib.suppress(OSError):
+        theirs = os.stat(f"/proc/{pid}/ns/net")
+        return (ours.st_dev, ours.st_ino) == (theirs.st_dev, theirs.st_ino)
+    return False
+
+
+@contextlib.contextmanager
+def drop(match: list[str], device: str = "uplink") -> Iterator[None]:
+    """Drop the packets that leave by device and match that (tc-flower(8) or tc-u32(8) words)."""
+    out("tc", "qdisc", "add", "dev", device, "clsact")
+    try:
+        for direction in ("ingress", "egress"):
+            out("tc", "filter", "add", "dev", device, direction, "protocol", "ip", *match, "action", "drop")
+        yield
+    finally:
+        out("tc", "qdisc", "del", "dev", device, "clsact")
+
+
+GRE = ["u32", "match", "ip", "protocol", "47", "0xff"]

@@ -1,0 +1,42 @@
+"""Every test begins with no tunnels and must leave the machine as it found it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import commands as lab
+import pytest
+
+
+@pytest.fixture(scope="session")
+def untouched() -> str:
+    """The routing tables before any tunnel."""
+    return lab.routes()
+
+
+@pytest.fixture(autouse=True)
+def nothing_left(untouched: str, request: pytest.FixtureRequest) -> Iterator[None]:
+    """No tunnels before; after the test, with all stopped: no route, interface, process or file of ours."""
+    lab.systemctl("start", "lab-pptpd@main")
+    yield
+    failed = getattr(request.node, "outcome", "")
+    if failed == "failed":
+        print(lab.evidence())
+    lab.systemctl("start", "lab-network", "lab-pptpd@main")
+    lab.systemctl("stop", "pptp@*.service")
+    lab.systemctl("reset-failed", "pptp@*.service")
+    lab.configure({})
+    lab.wait_for(lambda: not lab.clients(), "no pppd or pptp is left")
+    lab.wait_for(lambda: not lab.server_sessions(), "the server's sessions have ended")
+    assert lab.routes() == untouched
+    assert "pptp-" not in lab.out("ip", "-o", "link")
+    assert not list(lab.OPTIONS.glob("*.options*"))
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Let the fixture know how its test went."""
+    result = yield
+    report = result.get_result()  # type: ignore[attr-defined]
+    if report.when == "call":
+        item.outcome = report.outcome  # type: ignore[attr-defined]

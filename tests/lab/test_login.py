@@ -1,0 +1,44 @@
+"""Who logs in: users, domains and passwords with every awkward character, against the real pppd on both sides."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import commands as lab
+import pytest
+
+SECRETS = Path("/etc/lab/pptpd/main/chap-secrets")
+PEOPLE = {
+    "space": ("al ice", "a secret with spaces ", ""),
+    "quotes": ("a\"li'ce", 'pa$$ w"o\'rd"', ""),
+    "backslash": ("alice", "back\\slash\\\\n", "CORP"),
+    "dollar": ("$HOME", "$(reboot) `id` ${x}", ""),
+    "hash": ("#alice", "#no comment # here", "DOM#AIN"),
+    "shell": ("a;b|c&d", "<>()[]{}*?~!%^", ""),
+    "equals": ("alice@example.com", "=+-_,.:/", "example.com"),
+    "umlaut": ("zo\u00eb", "p\u00e4ssw\u00f6rd \u20ac", "B\u00dcRO"),
+    "chinese": ("\u7528\u6237", "\u5bc6\u7801", ""),
+    "tab": ("alice", "tab\there", ""),
+}
+
+
+def server_word(text: str) -> str:
+    """text for the server's chap-secrets; pppd(8), AUTHENTICATION."""
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+@pytest.mark.parametrize("name", PEOPLE)
+def test_it_logs_in(name: str) -> None:
+    user, password, domain = PEOPLE[name]
+    login = f"{domain}\\{user}" if domain else user
+    before = SECRETS.read_text()
+    try:
+        SECRETS.write_text(before + f"{server_word(login)} pptpd {server_word(password)} *\n")
+        domain_key = {"domain": domain} if domain else {}
+        lab.configure({"work": {**lab.ALICE, "username": user, "password": password, **domain_key}})
+        assert lab.systemctl("start", "pptp@work") == 0, lab.evidence()
+        assert lab.passes()
+        lab.configure({"work": {**lab.ALICE, "username": user, "password": password + "x", **domain_key}})
+        lab.wait_for(lambda: lab.active("work") == "failed", "the test can fail: another password is refused", 60)
+    finally:
+        SECRETS.write_text(before)

@@ -76,6 +76,8 @@ def forward(chunk: bytes) -> None:
 
 def shell(machine: Machine) -> int:
     """Exit status of an interactive shell in a fresh guest, on our terminal."""
+    if not (os.isatty(0) and os.isatty(1)):
+        raise LabError("a shell needs a terminal; for a command without one there is `lab run`")
     with workspace(machine.memory) as work, rootfs.used(machine.suite) as root:
         size = shutil.get_terminal_size()
         term = shlex.quote(os.environ.get("TERM", "dumb"))
@@ -198,11 +200,10 @@ def end(process: subprocess.Popen[bytes]) -> None:
 @contextmanager
 def terminal_kept() -> Iterator[None]:
     """Our terminal is at the end as it was: a guest makes it raw, and its descriptors non-blocking."""
-    before = termios.tcgetattr(0) if os.isatty(0) else None
+    before = termios.tcgetattr(0)
     try:
         yield
     finally:
         os.set_blocking(0, True)
         os.set_blocking(1, True)
-        if before is not None:
-            termios.tcsetattr(0, termios.TCSADRAIN, before)
+        termios.tcsetattr(0, termios.TCSADRAIN, before)

@@ -61,8 +61,9 @@ def kernel_version() -> str:
 
 def mirror() -> str:
     """URI of the Debian archive that this host's own apt uses."""
-    format_ = "$(RELEASE) $(COMPONENT) $(REPO_URI)"
-    query = ["apt-get", "indextargets", "--format", format_, "Created-By: Packages"]
+    # Without --no-release-info apt tells of sources only whose lists it has already.
+    query = ["apt-get", "indextargets", "--no-release-info",
+             "--format", "$(RELEASE) $(COMPONENT) $(REPO_URI)", "Created-By: Packages"]
     lines = subprocess.run(query, capture_output=True, text=True, check=True).stdout.splitlines()
     for line in lines:
         release, component, uri = line.split(" ", 2)

@@ -12,7 +12,7 @@ EXCLUSIVE, SHARED, AT_ONCE = fcntl.LOCK_EX, fcntl.LOCK_SH, fcntl.LOCK_NB
 
 @contextmanager
 def locked(path: Path, kind: int) -> Iterator[None]:
-    """Holds flock(2) on an existing file or folder. BlockingIOError when it is taken and kind has AT_ONCE."""
+    """Holds flock(2) on an existing file or folder. BlockingIOError when taken and kind has AT_ONCE."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, kind)

@@ -44,3 +44,18 @@ uninstall:
 		$(DESTDIR)$(prefix)/share/dbus-1/interfaces/org.pptpmanager1.xml \
 		$(DESTDIR)$(prefix)/share/dbus-1/interfaces/org.pptpmanager1.Tunnel.xml \
 		$(DESTDIR)$(sysconfdir)/iproute2/rt_protos.d/pptp-manager.conf
+
+# Two at a time: the tests on a bus mostly wait.
+check:
+	tests/prepare
+	.venv/bin/python -m pytest -q -n 2 tests/unit tests/bus tests/netns tests/lint
+
+test: check
+	tests/lab/run $(SUITES)
+
+shell:
+	lab/lab shell $(SUITE)
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +

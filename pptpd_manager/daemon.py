@@ -92,9 +92,14 @@ class _Daemon:
         self._stop(EX_UNAVAILABLE)
 
     def _serve(self) -> None:
+        try:
+            self._bus.request_name(service.NAME, allow_replacement=False)
+        except RuntimeError:  # pydbus: "name already exists on the bus"
+            log.error("%s is taken: another manager runs", service.NAME)
+            self._stop(EX_UNAVAILABLE)
+            return
         self._engine.clean()
         self._serving = True
-        self._bus.request_name(service.NAME, allow_replacement=False)
         self._notify.ready()
         self._tell()
         log.info(

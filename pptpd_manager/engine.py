@@ -130,32 +130,25 @@ class Engine:
                 self.observer.vanished(name)
 
     def _log(self, before: Tunnel, after: Tunnel) -> None:
-        if before.state is after.state:
+        """One record for each change of state, and for each failure."""
+        failed = after.failure if after.failure is not before.failure else None
+        if before.state is after.state and not failed:
             return
-        why = ""
-        level = logging.INFO
+        level, why = logging.INFO, ""
         if after.state is State.UP:
             why = after.summary
-        elif after.state in (State.WAITING, State.FAILED) and after.failure and after.failure is not before.failure:
+        elif failed or after.state is State.FAILED:
             level = logging.ERROR if after.state is State.FAILED else logging.WARNING
-            why = after.failure.sentence + (f" {after.failure.reason.advice}" if after.failure.reason.advice else "")
-        elif after.state is State.FAILED:
-            why = after.last
-        log.log(
-            level,
-            "tunnel %s: %s%s",
+            why = after.failure.advise(after.name) if after.failure else ""
+        fields = journal.of_tunnel(
             after.name,
-            after.state.value,
-            f": {why}" if why else "",
-            extra=journal.of_tunnel(
-                after.name,
-                unit_name(after.name),
-                state=after.state.value,
-                previous=before.state.value,
-                run=after.run,
-                reason=after.failure.reason.name if after.failure and why else "",
-            ),
+            unit_name(after.name),
+            state=after.state.value,
+            previous=before.state.value,
+            run=after.run,
+            reason=failed.reason.name if failed else "",
         )
+        log.log(level, "tunnel %s: %s%s", after.name, after.state.value, f": {why}" if why else "", extra=fields)
 
     # --- the configuration ---
 

@@ -210,7 +210,7 @@ def _refuse(t: Tunnel, refusal: Refusal) -> Step:
         state=State.FAILED if given_up else State.WAITING,
         deadline=None,
     )
-    text = refusal.failure.sentence + (f" {refusal.failure.reason.advice}" if refusal.failure.reason.advice else "")
+    text = refusal.failure.advise(t.name)
     return t, [
         CancelTimer(Timer.CONNECT),
         CancelTimer(Timer.PAUSE),
@@ -400,7 +400,10 @@ def _unit_down(t: Tunnel, event: UnitChanged, moment: Moment) -> Step:
     actions: list[Action] = []
     if not t.ended:
         t, actions = _run_ended(t, RunEnded(t.run, Exit(), asked=True), moment)
-    if event.active == "failed" and not t.autopsy:
+    if event.active == "failed" and t.run and t.state is not State.FAILED and not t.called:
+        # Nothing was given up: it was told to stop in the moment in which an attempt failed. So it did.
+        return replace(_unburdened(t), active=False, autopsy=None, state=State.STOPPING), [*actions, StopUnit()]
+    if event.active == "failed":
         t = replace(t, state=State.FAILED)
     if event.active == "inactive" and not t.called:
         actions = [*actions, Tell(Failure(reasons.STOPPED))]

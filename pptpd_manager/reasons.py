@@ -43,6 +43,10 @@ class Failure:
         """The reason's sentence with the detail of this time."""
         return f"{self.reason.sentence} ({self.detail})" if self.detail else self.reason.sentence
 
+    def advise(self, tunnel: str) -> str:
+        """The sentence, and what to do about it for that tunnel."""
+        return f"{self.sentence} {self.reason.advice.replace('NAME', tunnel)}".rstrip()
+
 
 @dataclass(frozen=True)
 class Line:
@@ -92,12 +96,12 @@ NO_ROUTE = _reason("no-route", "There is no route to the server.", "See: ip rout
 NAME_NOT_FOUND = _reason(
     "name-not-found",
     "The server's name does not exist.",
-    "Check 'server:', or the name server with: getent ahostsv4 NAME",
+    "Check 'server:', or the name server with: getent ahostsv4 SERVER",
 )
 NAME_SERVER_SILENT = _reason(
     "name-server-silent",
     "The server's name could not be looked up.",
-    "Check the name server with: getent ahostsv4 NAME",
+    "Check the name server with: getent ahostsv4 SERVER",
 )
 # TCP and the control connection.
 TCP_REFUSED = _reason(

@@ -155,12 +155,9 @@ class Service:
         """Answer those who wait for the tunnel to be up."""
         if failure is None:
             return self._answer(self._waiting[tunnel].connects)
-        advice = failure.reason.advice.replace("NAME", tunnel)
         self._fail(
             self._waiting[tunnel].connects,
-            DBusError(
-                errors.of_reason(failure.reason.name), f"tunnel '{tunnel}': {failure.sentence} {advice}".rstrip()
-            ),
+            DBusError(errors.of_reason(failure.reason.name), f"tunnel '{tunnel}': {failure.advise(tunnel)}"),
         )
 
     def refused(self, tunnel: str, text: str) -> None:

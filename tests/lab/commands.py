@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 def run(*command: str, timeout: float = 60, check: bool = False) -> subprocess.CompletedProcess[str]:
     """Run command to its end; its output goes into an AssertionError when check fails."""
-    done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=timeout, check=False)
     assert not check or done.returncode == 0, f"{command} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
     return done
 
@@ -105,8 +105,10 @@ def write(tunnels: dict[str, dict[str, Any]]) -> None:
 
 
 def routes() -> str:
-    """All routes of all tables, to the letter."""
-    return out("ip", "-d", "route", "show", "table", "all") + out("ip", "rule") + out("ip", "-6", "route")
+    """All IPv4 routes of all tables, rules and addresses, to the letter."""
+    return "".join(
+        out("ip", "-4", *what) for what in (("-d", "route", "show", "table", "all"), ("rule",), ("address",))
+    )
 
 
 def route_of(prefix: str) -> str:
@@ -125,6 +127,7 @@ def pinging(address: str = INSIDE) -> Iterator[None]:
     ping = subprocess.Popen(["ping", "-n", "-i", "0.1", "-W", "2", address], stdout=subprocess.PIPE, text=True)
     try:
         yield
+        time.sleep(0.7)  # for some pings after what was done
     finally:
         ping.send_signal(signal.SIGINT)
         text, _ = ping.communicate(timeout=20)
@@ -189,6 +192,17 @@ def drop(match: list[str], device: str = "uplink") -> Iterator[None]:
         yield
     finally:
         out("tc", "qdisc", "del", "dev", device, "clsact")
+
+
+@contextlib.contextmanager
+def offline() -> Iterator[None]:
+    """Have no network: the uplink without its address, and so without the default route."""
+    out("ip", "address", "del", "192.0.2.2/24", "dev", "uplink")
+    try:
+        yield
+    finally:
+        out("ip", "address", "add", "192.0.2.2/24", "dev", "uplink")
+        out("ip", "route", "add", "default", "via", "192.0.2.1", "dev", "uplink")
 
 
 GRE = ["u32", "match", "ip", "protocol", "47", "0xff"]

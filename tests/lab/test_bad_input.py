@@ -16,7 +16,7 @@ def refused(sentence: str, exit_status: str | None = None) -> None:
     assert done.returncode == 1 and sentence in done.stderr, done.stderr + lab.evidence()
     lab.systemctl("stop", "pptp@work")
     assert lab.systemctl("start", "pptp@work") == 1
-    assert sentence in lab.status("work"), lab.status("work")
+    lab.wait_for(lambda: sentence in lab.status("work"), f"systemctl status says: {sentence}")
     if exit_status:
         lab.wait_for(lambda: lab.active("work") == "failed", "given up")
         assert lab.show("work", "ExecMainStatus") == exit_status
@@ -56,7 +56,7 @@ def test_a_file_that_is_bad_from_the_beginning() -> None:
     assert lab.systemctl("start", "pptp@work") == 1
     lab.wait_for(lambda: lab.active("work") == "failed", "given up")
     text = lab.status("work")
-    assert "The configuration has errors. (/etc/pptp-manager.yaml:2:3: tunnels.work: ?password? is missing" in text, (
+    assert "The configuration has errors. (/etc/pptp-manager.yaml:2:3: tunnels.work: 'password' is missing" in text, (
         text
     )
     assert lab.show("work", "ExecMainStatus") == "78"

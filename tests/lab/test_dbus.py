@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import commands as lab
+import pytest
+from gi.repository import Gio, GLib
 
 
 def test_connect_and_disconnect_are_start_and_stop() -> None:
@@ -43,10 +45,11 @@ def test_connect_says_why_not() -> None:
     done = lab.run("busctl", "call", *lab.BUS, "Connect", "s", "work")
     assert done.returncode == 1
     assert "tunnel 'work': The server refuses the user name or the password." in done.stderr, done.stderr
-    path = f"{lab.BUS[1]}/tunnel/work"
-    done = lab.run("gdbus", "call", "--system", "--dest", lab.BUS[0], "--object-path", path, "--method",
-                   "org.pptpmanager1.Tunnel.Connect")  # fmt: skip
-    assert "org.pptpmanager1.Error.WrongPassword" in done.stderr, done.stderr
+    bus = Gio.bus_get_sync(Gio.BusType.SYSTEM)
+    path, interface = f"{lab.BUS[1]}/tunnel/work", "org.pptpmanager1.Tunnel"
+    with pytest.raises(GLib.Error) as caught:
+        bus.call_sync(lab.BUS[0], path, interface, "Connect", None, None, Gio.DBusCallFlags.NONE, 60_000)
+    assert Gio.DBusError.get_remote_error(caught.value) == "org.pptpmanager1.Error.WrongPassword"
 
 
 def test_unknown_tunnels_have_names_in_their_errors() -> None:

@@ -166,7 +166,7 @@ def test_a_wrong_password_is_tried_twice() -> None:
     assert story.t.state is State.FAILED
     failure = Failure(reasons.WRONG_PASSWORD, "E=691 Authentication failure")
     story.then(DialAsked("r3"))
-    text = f"{failure.sentence} {failure.reason.advice}"
+    text = failure.advise("work")
     assert Answer("r3", GiveUp(NOPERM, text)) in story.actions
     story.then(RunEnded("r3", Exit("exited", "77")), UnitChanged("failed", "failed", "r3"))
     assert story.t.state is State.FAILED
@@ -466,3 +466,15 @@ def test_a_stop_ends_everything(walked: set[Tunnel]) -> None:
         end, _ = step(replace(end, called=False), UnitChanged("inactive", "dead", t.run), MOMENT)
         assert end.state is State.IDLE and end.ended and not end.asking and not end.wants_routes
         assert (end.refusal, end.failures, end.autopsy) == (None, 0, None)
+
+
+def test_a_stop_in_the_moment_of_a_failure_is_a_stop() -> None:
+    story = Story().dialling().then(RunEnded("r1", Exit("exited", "16")), UnitChanged("failed", "failed", "r1"))
+    assert story.actions == [StopUnit()] and story.t.state is State.STOPPING
+    assert story.then(LogRead("r1", REFUSED)).actions == []
+    assert story.then(UnitChanged("inactive", "dead", "r1")).t.state is State.IDLE
+
+
+def test_a_failed_unit_of_an_earlier_manager_stays_failed() -> None:
+    story = Story().then(UnitChanged("failed", "failed", "r1"))
+    assert story.t.state is State.FAILED and story.actions == []

@@ -1,0 +1,166 @@
+"""How long a connect takes, for this project and for `pon` with a script in ip-up.d: same machine, boot and server.
+
+Figures compare only within one boot, so the ways take turns.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import signal
+import statistics
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import commands as lab
+
+NETWORK = "192.168.10.0/24"
+PING_SECONDS = 0.02
+PEER = Path("/etc/ppp/peers/lab")
+SCRIPT = Path("/etc/ppp/ip-up.d/99-vpn-routes")
+SECRETS = Path("/etc/ppp/chap-secrets")
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way to have a tunnel: the commands to connect and disconnect, and the interface that comes of it."""
+
+    name: str
+    connect: tuple[str, ...]
+    disconnect: tuple[str, ...]
+    interface: str
+
+
+@dataclass(frozen=True)
+class Times:
+    """Seconds. returned, first_ping: since the command was given; route: from the link's being up to its route."""
+
+    returned: float
+    first_ping: float
+    route: float
+
+
+START = Way("pptp-manager", ("systemctl", "start", "pptp@work"), ("systemctl", "stop", "pptp@work"), "pptp-work")
+PON = Way("pon, ip-up.d", ("pon", "lab", "updetach", "persist"), ("poff", "lab"), "ppp0")
+
+
+@contextlib.contextmanager
+def pon_configured() -> Iterator[None]:
+    """What one writes for pon: a peer with Debian's options.pptp, its secret, and a script that adds the route."""
+    before = SECRETS.read_text()
+    PEER.parent.mkdir(exist_ok=True)
+    PEER.write_text(
+        f'pty "pptp {lab.SERVER} --nolaunchpppd --nohostroute"\nname alice\nremotename PPTP\nrequire-mppe-128\n'
+        "file /etc/ppp/options.pptp\nipparam lab\n"
+    )
+    SECRETS.write_text(before + "alice PPTP secret *\n")
+    SECRETS.chmod(0o600)
+    # Only for its own tunnel, so that it does not add the route of the other way.
+    SCRIPT.write_text(f'#!/bin/bash\nif [ "$6" = lab ]; then\n    ip route add {NETWORK} dev "$1"\nfi\n')
+    SCRIPT.chmod(0o755)
+    try:
+        yield
+    finally:
+        PEER.unlink()
+        SCRIPT.unlink()
+        SECRETS.write_text(before)
+
+
+def compare(count: int, told: Callable[[Way, Times], None] | None = None) -> dict[Way, list[Times]]:
+    """Each way's times, count of them, taken in turns. Tunnel "work" is configured and down. told: of each at once."""
+    times: dict[Way, list[Times]] = {START: [], PON: []}
+    with pon_configured():
+        for number in range(count):
+            for way in (START, PON) if number % 2 == 0 else (PON, START):
+                times[way].append(measured(way))
+                if told:
+                    told(way, times[way][-1])
+    return times
+
+
+def measured(way: Way) -> Times:
+    """One connect and disconnect; returns when nothing of it is left."""
+    with tempfile.TemporaryDirectory() as folder:
+        kernel, pings = Path(folder, "kernel"), Path(folder, "pings")
+        # One process each for the whole connect: a fork and exec takes as long here as what is measured.
+        with (
+            logging(kernel, "ip", "-ts", "monitor", "link", "address", "route"),
+            logging(pings, "ping", "-n", "-D", "-i", str(PING_SECONDS), lab.INSIDE),
+        ):
+            lab.wait_for(lambda: "PING" in pings.read_text() and listening(), "ping and ip monitor run")
+            begun = time.time()
+            # Not by a pipe: pppd keeps what it is started with.
+            subprocess.run(way.connect, check=True, timeout=60, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            returned = time.time()
+            first_ping = lab.wait_for(lambda: replied(pings.read_text()), f"a ping through {way.name}")
+            route = lab.wait_for(lambda: link_to_route(kernel.read_text(), way.interface), f"a route by {way.name}")
+        lab.run(*way.disconnect)
+        lab.wait_for(lambda: not lab.clients() and not lab.server_sessions(), f"{way.name} has ended")
+    return Times(returned - begun, first_ping - begun, route)
+
+
+@contextlib.contextmanager
+def logging(path: Path, *command: str) -> Iterator[None]:
+    """Have command run, its output in path."""
+    with path.open("wb") as file, subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT) as process:
+        try:
+            yield
+        finally:
+            process.send_signal(signal.SIGINT)
+
+
+def listening() -> bool:
+    """Whether `ip monitor` hears the kernel by now."""
+    sockets = Path("/proc/net/netlink").read_text().splitlines()[1:]
+    return any(int(line.split()[2]) in lab.pids("ip") and int(line.split()[3], 16) for line in sockets)
+
+
+def replied(pings: str) -> float:
+    """When the first reply came, in seconds since 1970; 0.0 for not yet. pings: output of ping -D."""
+    reply = re.search(r"^\[([\d.]+)\] \d+ bytes from ", pings, re.MULTILINE)
+    return float(reply[1]) if reply else 0.0
+
+
+def link_to_route(kernel: str, interface: str) -> float:
+    """Seconds from the link's being up with its address to its route; 0.0 for not yet. kernel: of `ip -ts monitor`.
+
+    With its address: where IPv6CP is up before IPCP, a link is up before a route into it can be.
+    """
+    up = address = 0.0
+    # ip remembers the name that an interface had before it was renamed, and goes on to show that.
+    name = f"(?:{re.escape(interface)}|ppp0)"
+    for stamp, line in re.findall(r"^\[(\S+)\] (.*)$", kernel, re.MULTILINE):
+        now = datetime.fromisoformat(stamp).timestamp()
+        if re.match(rf"\d+: {re.escape(interface)}: <[^>]*\bUP\b", line):
+            up = up or now
+        elif re.match(rf"\d+: {name} +inet .* peer ", line):
+            address = now
+        elif re.match(rf"{re.escape(NETWORK)} dev {name} ", line):
+            # Two programs were told of the same event in one order and may tell of it in the other.
+            return max(now - max(up, address), 1e-6)
+    return 0.0
+
+
+def summary(figures: list[float]) -> str:
+    """Median and range of figures in seconds."""
+    digits = 3 if statistics.median(figures) < 1 else 2
+    return f"{statistics.median(figures):.{digits}f} ({min(figures):.{digits}f}-{max(figures):.{digits}f})"
+
+
+def table(times: dict[Way, list[Times]]) -> str:
+    """The figures side by side, and how many times as long pon takes."""
+    rows = (
+        ("command returns", [[one.returned for one in times[way]] for way in (START, PON)]),
+        ("first ping through the route", [[one.first_ping for one in times[way]] for way in (START, PON)]),
+        ("link up to route", [[one.route for one in times[way]] for way in (START, PON)]),
+    )
+    lines = [f"{'seconds: median (range)':<30}{START.name:<22}{PON.name:<22}{'pon / ours':>10}"]
+    for title, (ours, pon) in rows:
+        ratio = statistics.median(pon) / statistics.median(ours)
+        lines.append(f"{title:<30}{summary(ours):<22}{summary(pon):<22}{ratio:>10.{2 if ratio < 10 else 0}f}")
+    return "\n".join(lines)

@@ -1,0 +1,60 @@
+"""The boots of the lab's tests: what lies in the guest's root before systemd starts, and which tests look at it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+WORK = {"server": "203.0.113.1", "username": "alice", "password": "secret", "routes": ["192.168.10.0/24"]}
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """prepare: fills the tree; tests: pytest's arguments, relative to tests/lab."""
+
+    prepare: Callable[[Path], None]
+    tests: tuple[str, ...]
+
+
+def bare(root: Path) -> None:
+    """No tunnel is enabled."""
+
+
+def enabled(root: Path) -> None:
+    """pptp@work is enabled, as `systemctl enable` does it."""
+    configuration = root / "etc/pptp-manager.yaml"
+    configuration.parent.mkdir(parents=True)
+    configuration.write_text(json.dumps({"tunnels": {"work": WORK}}))
+    configuration.chmod(0o600)
+    wants = root / "etc/systemd/system/multi-user.target.wants"
+    wants.mkdir(parents=True)
+    (wants / "pptp@work.service").symlink_to("/usr/lib/systemd/system/pptp@.service")
+
+
+def late_network(root: Path) -> None:
+    """... and the uplink has no address."""
+    enabled(root)
+    drop_in(root, "lab-network", "[Service]\nExecStartPost=/usr/sbin/ip address del 192.0.2.2/24 dev uplink\n")
+
+
+def server_away(root: Path) -> None:
+    """... and there is no PPTP server."""
+    enabled(root)
+    drop_in(root, "lab-pptpd@main", "[Unit]\nConditionPathExists=/nonexistent\n")
+
+
+def drop_in(root: Path, unit: str, text: str) -> None:
+    """Change a unit of the lab."""
+    path = root / f"etc/systemd/system/{unit}.service.d/away.conf"
+    path.parent.mkdir(parents=True)
+    path.write_text(text)
+
+
+SCENARIOS = {
+    "running": Scenario(bare, (".", "--ignore=boot")),
+    "boot": Scenario(enabled, ("boot", "-k", "well or reboot")),
+    "boot-late-network": Scenario(late_network, ("boot", "-k", "late_network")),
+    "boot-server-away": Scenario(server_away, ("boot", "-k", "server_away")),
+}

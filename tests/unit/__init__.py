@@ -1,0 +1,1 @@
+"""The pure modules, and the small ones at the edge."""

@@ -1,4 +1,5 @@
 """The lab's command line."""
+
 from __future__ import annotations
 
 import argparse
@@ -39,8 +40,7 @@ def dispatch(arguments: argparse.Namespace) -> int:
     if arguments.action == "rootfs":
         print(rootfs.ensure(arguments.suite))
         return 0
-    machine = guest.Machine(arguments.suite, tuple(arguments.tree), arguments.append, arguments.memory,
-                            arguments.out)
+    machine = guest.Machine(arguments.suite, tuple(arguments.tree), arguments.append, arguments.memory, arguments.out)
     if arguments.action == "shell":
         return guest.shell(machine)
     return guest.run(machine, arguments.command, arguments.timeout)
@@ -51,14 +51,23 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="lab", description=sys.modules["__main__"].__doc__)
     actions = top.add_subparsers(dest="action", required=True)
     build = actions.add_parser("rootfs", help="build the cached root file system")
-    run = actions.add_parser("run", help="run a command in a fresh guest",
-                             epilog="Ends with the command's exit status, 124 (too late) or 125 (no guest).")
+    run = actions.add_parser(
+        "run",
+        help="run a command in a fresh guest",
+        epilog="Ends with the command's exit status, 124 (too late) or 125 (no guest).",
+    )
     shell = actions.add_parser("shell", help="a root shell in a fresh guest")
     for action in (build, run, shell):
         action.add_argument("suite", choices=host.SUITES)
     for action in (run, shell):
-        action.add_argument("--tree", type=folder, action="append", default=[], metavar="DIR",
-                            help="folder of files to lay over the guest's root; may be given again")
+        action.add_argument(
+            "--tree",
+            type=folder,
+            action="append",
+            default=[],
+            metavar="DIR",
+            help="folder of files to lay over the guest's root; may be given again",
+        )
         action.add_argument("--append", default="", metavar="ARGS", help="more for the guest's kernel line")
         action.add_argument("--memory", default="1024M", metavar="SIZE", help="with unit K, M or G")
         action.add_argument("--out", type=folder, metavar="DIR", help="folder to be the guest's /lab/out")

@@ -1,4 +1,5 @@
 """A guest: one boot of a root file system in User Mode Linux, of which nothing is kept."""
+
 from __future__ import annotations
 
 import os
@@ -29,6 +30,7 @@ TIMED_OUT = 124
 @dataclass(frozen=True)
 class Machine:
     """What a guest is made of. out: host directory for /lab/out, or None for one that is thrown away."""
+
     suite: str
     trees: Sequence[Path] = ()
     append: str = ""
@@ -39,6 +41,7 @@ class Machine:
 @dataclass(frozen=True)
 class Guest:
     """A guest that boots or runs. shared is its /lab/run; console holds what kernel and systemd say."""
+
     process: subprocess.Popen[bytes]
     shared: Path
     console: Path
@@ -81,8 +84,7 @@ def shell(machine: Machine) -> int:
     with workspace(machine.memory) as work, rootfs.used(machine.suite) as root:
         size = shutil.get_terminal_size()
         term = shlex.quote(os.environ.get("TERM", "dumb"))
-        (work / "shared/terminal").write_text(
-            f"export TERM={term}\nrows={size.lines}\ncolumns={size.columns}\n")
+        (work / "shared/terminal").write_text(f"export TERM={term}\nrows={size.lines}\ncolumns={size.columns}\n")
         furnish(work, machine, root, "lab-shell.service")
         with terminal_kept():
             terminal = (os.dup(0), os.dup(1))
@@ -159,26 +161,62 @@ def install_project(tree: Path) -> None:
 
 
 @contextmanager
-def booted(work: Path, machine: Machine, root: Path, consoles: Sequence[str],
-           keep: Sequence[int] = ()) -> Iterator[Guest]:
+def booted(
+    work: Path, machine: Machine, root: Path, consoles: Sequence[str], keep: Sequence[int] = ()
+) -> Iterator[Guest]:
     """A guest that was started, and is gone with all its processes at the end. keep: descriptors for it."""
-    kernel = ["linux.uml", f"mem={machine.memory}", f"umid={work.name}", f"uml_dir={work}/uml/",
-              "root=/dev/root", "rootfstype=hostfs", f"rootflags={root}", "ro", "init=/lab/init",
-              *consoles, "con=null", "ssl=null", "console=tty0", "panic=-1", "noreboot",
-              f"LAB_RUN={work}", f"LAB_SRC={SOURCE}", f"LAB_OUT={(machine.out or work / 'out').resolve()}",
-              *shlex.split(machine.append)]
+    kernel = [
+        "linux.uml",
+        f"mem={machine.memory}",
+        f"umid={work.name}",
+        f"uml_dir={work}/uml/",
+        "root=/dev/root",
+        "rootfstype=hostfs",
+        f"rootflags={root}",
+        "ro",
+        "init=/lab/init",
+        *consoles,
+        "con=null",
+        "ssl=null",
+        "console=tty0",
+        "panic=-1",
+        "noreboot",
+        f"LAB_RUN={work}",
+        f"LAB_SRC={SOURCE}",
+        f"LAB_OUT={(machine.out or work / 'out').resolve()}",
+        *shlex.split(machine.append),
+    ]
     # A PID namespace of its own: when its first process dies, so do the dozens that make the guest, even if
     # we ourselves were killed. That process is a shell, since the kernel in its place could not abort itself
     # at a panic.
-    command = ["setpriv", "--pdeathsig", "KILL", "unshare", "--pid", "--fork", "--kill-child",
-               "sh", "-c", '"$@"; exit $?', "sh", *kernel]
+    command = [
+        "setpriv",
+        "--pdeathsig",
+        "KILL",
+        "unshare",
+        "--pid",
+        "--fork",
+        "--kill-child",
+        "sh",
+        "-c",
+        '"$@"; exit $?',
+        "sh",
+        *kernel,
+    ]
     environment = {**os.environ, "TMPDIR": str(work)}
     if xstate.too_large():
         environment["LD_PRELOAD"] = str(xstate.preload(rootfs.cache()))
     console = work / "console"
     with console.open("wb") as log:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=keep,
-                                   start_new_session=True, env=environment)
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            pass_fds=keep,
+            start_new_session=True,
+            env=environment,
+        )
     try:
         yield Guest(process, work / "shared", console)
     finally:

@@ -1,4 +1,5 @@
 """What the lab needs of the machine it runs on: packages, a kernel to boot, a Debian mirror."""
+
 from __future__ import annotations
 
 import os
@@ -45,8 +46,7 @@ def apt_get_install(packages: Sequence[str]) -> None:
         return
     say("apt-get update, then again")
     for step in (["apt-get", "update", "-qq"], install):
-        done = subprocess.run(step, env=environment, text=True,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        done = subprocess.run(step, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         if done.returncode != 0:
             raise LabError(f"{' '.join(step)} failed:\n{done.stdout}")
 
@@ -62,8 +62,14 @@ def kernel_version() -> str:
 def mirror() -> str:
     """URI of the Debian archive that this host's own apt uses."""
     # Without --no-release-info apt tells of sources only whose lists it has already.
-    query = ["apt-get", "indextargets", "--no-release-info",
-             "--format", "$(RELEASE) $(COMPONENT) $(REPO_URI)", "Created-By: Packages"]
+    query = [
+        "apt-get",
+        "indextargets",
+        "--no-release-info",
+        "--format",
+        "$(RELEASE) $(COMPONENT) $(REPO_URI)",
+        "Created-By: Packages",
+    ]
     lines = subprocess.run(query, capture_output=True, text=True, check=True).stdout.splitlines()
     for line in lines:
         release, component, uri = line.split(" ", 2)

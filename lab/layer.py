@@ -1,4 +1,5 @@
 """The layer: folders of files merged into one, to lie over a guest's root file system."""
+
 from __future__ import annotations
 
 import os

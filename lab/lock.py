@@ -1,4 +1,5 @@
 """Locks between labs that run at the same time."""
+
 from __future__ import annotations
 
 import fcntl

@@ -1,4 +1,5 @@
 """Progress lines on stderr; stdout belongs to the guest's command."""
+
 from __future__ import annotations
 
 import sys

@@ -1,4 +1,5 @@
 """The cached root file system of a suite, a plain directory that guests boot from and never write to."""
+
 from __future__ import annotations
 
 import hashlib
@@ -15,26 +16,76 @@ from lock import AT_ONCE, EXCLUSIVE, SHARED, locked
 from progress import LabError, say
 
 PACKAGES = (
-    "systemd", "systemd-sysv", "dbus", "ppp", "pptp-linux", "pptpd", "iproute2", "iputils-ping", "kmod",
-    "procps", "polkitd", "python3-gi", "python3-pydbus", "python3-pyroute2", "python3-yaml",
-    "python3-sdnotify", "python3-systemd", "python3-pytest", "python3-hypothesis", "busybox", "curl",
-    "tcpdump", "make",
+    "systemd",
+    "systemd-sysv",
+    "dbus",
+    "ppp",
+    "pptp-linux",
+    "pptpd",
+    "iproute2",
+    "iputils-ping",
+    "kmod",
+    "procps",
+    "polkitd",
+    "python3-gi",
+    "python3-pydbus",
+    "python3-pyroute2",
+    "python3-yaml",
+    "python3-sdnotify",
+    "python3-systemd",
+    "python3-pytest",
+    "python3-hypothesis",
+    "busybox",
+    "curl",
+    "tcpdump",
+    "make",
 )
 # Units that cost boot time, or that (pptpd) would run where no lab wants them.
 MASKED_UNITS = (
-    "pptpd.service", "getty.target", "getty@.service", "serial-getty@.service", "console-getty.service",
-    "apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "e2scrub_all.timer",
-    "e2scrub_reap.service", "fstrim.timer", "man-db.timer", "systemd-tmpfiles-clean.timer",
-    "systemd-logind.service", "systemd-update-utmp.service", "systemd-update-utmp-runlevel.service",
-    "systemd-random-seed.service", "systemd-pcrphase.service", "systemd-pcrphase-sysinit.service",
-    "systemd-timesyncd.service", "systemd-remount-fs.service", "systemd-ask-password-console.path",
-    "systemd-ask-password-wall.path", "systemd-binfmt.service", "proc-sys-fs-binfmt_misc.automount",
-    "dev-hugepages.mount", "dev-mqueue.mount", "sys-kernel-debug.mount", "sys-kernel-tracing.mount",
-    "sys-fs-fuse-connections.mount", "modprobe@configfs.service", "modprobe@drm.service",
-    "modprobe@efi_pstore.service", "modprobe@fuse.service", "modprobe@dm_mod.service",
-    "modprobe@loop.service", "sys-kernel-config.mount", "systemd-journal-flush.service",
-    "systemd-journal-catalog-update.service", "ldconfig.service", "systemd-user-sessions.service",
-    "systemd-pstore.service", "systemd-repart.service", "systemd-hwdb-update.service",
+    "pptpd.service",
+    "getty.target",
+    "getty@.service",
+    "serial-getty@.service",
+    "console-getty.service",
+    "apt-daily.timer",
+    "apt-daily-upgrade.timer",
+    "dpkg-db-backup.timer",
+    "e2scrub_all.timer",
+    "e2scrub_reap.service",
+    "fstrim.timer",
+    "man-db.timer",
+    "systemd-tmpfiles-clean.timer",
+    "systemd-logind.service",
+    "systemd-update-utmp.service",
+    "systemd-update-utmp-runlevel.service",
+    "systemd-random-seed.service",
+    "systemd-pcrphase.service",
+    "systemd-pcrphase-sysinit.service",
+    "systemd-timesyncd.service",
+    "systemd-remount-fs.service",
+    "systemd-ask-password-console.path",
+    "systemd-ask-password-wall.path",
+    "systemd-binfmt.service",
+    "proc-sys-fs-binfmt_misc.automount",
+    "dev-hugepages.mount",
+    "dev-mqueue.mount",
+    "sys-kernel-debug.mount",
+    "sys-kernel-tracing.mount",
+    "sys-fs-fuse-connections.mount",
+    "modprobe@configfs.service",
+    "modprobe@drm.service",
+    "modprobe@efi_pstore.service",
+    "modprobe@fuse.service",
+    "modprobe@dm_mod.service",
+    "modprobe@loop.service",
+    "sys-kernel-config.mount",
+    "systemd-journal-flush.service",
+    "systemd-journal-catalog-update.service",
+    "ldconfig.service",
+    "systemd-user-sessions.service",
+    "systemd-pstore.service",
+    "systemd-repart.service",
+    "systemd-hwdb-update.service",
 )
 INIT = Path(__file__).parent / "init"
 MACHINE_ID = "6c61620070707470206c616220677565"
@@ -98,9 +149,17 @@ def build(suite: str, root: Path) -> None:
 
 def bootstrap(suite: str, root: Path) -> None:
     """A minimal Debian with PACKAGES in the directory root."""
-    command = ["mmdebstrap", "--mode=root", "--variant=minbase", "--format=directory",
-               "--aptopt=Apt::Install-Recommends false", f"--include={','.join(PACKAGES)}",
-               suite, str(root), host.mirror()]
+    command = [
+        "mmdebstrap",
+        "--mode=root",
+        "--variant=minbase",
+        "--format=directory",
+        "--aptopt=Apt::Install-Recommends false",
+        f"--include={','.join(PACKAGES)}",
+        suite,
+        str(root),
+        host.mirror(),
+    ]
     lines = []
     with subprocess.Popen(command, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True) as process:
         assert process.stderr is not None

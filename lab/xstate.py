@@ -1,4 +1,5 @@
 """A way round a limit of User Mode Linux on processors with AMX."""
+
 from __future__ import annotations
 
 import hashlib

@@ -159,7 +159,7 @@ class _Reader:
         tunnels: dict[str, TunnelConfig] = {}
         for name, (mark, body) in (self._pairs(node, "tunnels") or {}).items():
             path = f"tunnels.{name}"
-            if message := _name_fault(name):
+            if message := name_fault(name):
                 self._problem(mark, path, message)
             own = self._table(body, path)
             if own is not None and (tunnel := self._tunnel(name, mark, own, defaults)):
@@ -239,11 +239,11 @@ def _key_fault(key: ScalarNode, path: str) -> str:
     if _WORD.fullmatch(key.text):
         return ""
     if path == "tunnels":
-        return _name_fault(key.text)
+        return name_fault(key.text)
     return "not a key; is a blank missing after a colon, or are quotes around a text?"
 
 
-def _name_fault(name: str) -> str:
+def name_fault(name: str) -> str:
     """What is wrong with a tunnel's name, "" if nothing."""
     if not name:
         return "a tunnel's name must not be empty"

@@ -62,6 +62,7 @@ class Engine:
         self._turning = False
         self._absent = Failure(reasons.NOT_CONFIGURED)
         self._refused: dict[Route, str] = {}
+        self._adopting = True  # until then nobody knows which routes are wanted
         self.observer: Observer | None = None
         self.tunnels: dict[str, Tunnel] = {}
         self.installed: frozenset[Route] = frozenset()
@@ -137,9 +138,9 @@ class Engine:
         level, why = logging.INFO, ""
         if after.state is State.UP:
             why = after.summary
-        elif failed or after.state is State.FAILED:
+        elif after.failure and (failed or after.state is State.FAILED):
             level = logging.ERROR if after.state is State.FAILED else logging.WARNING
-            why = after.failure.advise(after.name) if after.failure else ""
+            why = after.failure.advise(after.name)
         fields = journal.of_tunnel(
             after.name,
             unit_name(after.name),
@@ -208,7 +209,8 @@ class Engine:
             self.feed(name, events.UnitChanged(unit.active, unit.sub, unit.run))
 
     def clean(self) -> None:
-        """Remove what no tunnel wants any more: routes and option files of an earlier manager."""
+        """All that runs is adopted: remove what no tunnel wants, routes and option files of an earlier manager."""
+        self._adopting = False
         for name in self._edges.files.tunnels():
             if name not in self.tunnels or self.tunnels[name].ended:
                 self._edges.files.remove(name)
@@ -253,6 +255,8 @@ class Engine:
 
     def sync_routes(self) -> None:
         """Make our part of the kernel's table what the tunnels want; tell those that wait for it."""
+        if self._adopting:
+            return
         netlink = self._edges.netlink
         table = netlink.table()
         wanted = {name: self._wanted(t, table) for name, t in self.tunnels.items()}
@@ -349,7 +353,6 @@ class Engine:
 
     def _unit_refused(self, name: str, text: str) -> None:
         log.warning("systemd refuses: %s", text, extra=journal.of_tunnel(name, unit_name(name)))
-        if name in self.tunnels:
-            self.tunnels[name] = replace(self.tunnels[name], called=False, leaving=False)
+        self.feed(name, events.UnitRefused())
         if self.observer:
             self.observer.refused(name, text)

@@ -124,6 +124,11 @@ class UnitChanged:
 
 
 @dataclass(frozen=True)
+class UnitRefused:
+    """systemd does not start, stop or restart the unit."""
+
+
+@dataclass(frozen=True)
 class Adopted:
     """A run found at the manager's start. address: what pppd was started with; None: it has not been yet.
 
@@ -220,6 +225,7 @@ Event = (
     | RunEnded
     | LogRead
     | UnitChanged
+    | UnitRefused
     | Adopted
     | ConnectAsked
     | DisconnectAsked

@@ -65,6 +65,7 @@ from pptpd_manager.events import (
     Timer,
     TimerFired,
     UnitChanged,
+    UnitRefused,
     Wait,
 )
 from pptpd_manager.reasons import Exit, Failure, Retry
@@ -92,6 +93,8 @@ def step(t: Tunnel, event: Event, moment: Moment) -> Step:
             return _log_read(t, event, moment)
         case UnitChanged():
             return _unit_changed(t, event, moment)
+        case UnitRefused():
+            return _unit_refused(t, moment)
         case Adopted():
             return _adopted(t, event, moment)
         case ConnectAsked():
@@ -103,7 +106,7 @@ def step(t: Tunnel, event: Event, moment: Moment) -> Step:
         case NetworkChanged():
             return _network_changed(t, event, moment)
         case Resolved() | ResolveFailed() | PathFound() | Prepared():
-            return _progressed(t, event)
+            return _progressed(t, event, moment)
         case LinkChanged():
             return _link_changed(t, event)
         case RoutesSynced():
@@ -219,12 +222,14 @@ def _refuse(t: Tunnel, refusal: Refusal) -> Step:
     ]
 
 
-def _progressed(t: Tunnel, event: Resolved | ResolveFailed | PathFound | Prepared) -> Step:
+def _progressed(t: Tunnel, event: Resolved | ResolveFailed | PathFound | Prepared, moment: Moment) -> Step:
     """Resolve, FindPath and Prepare have come to their ends; whatever was not asked for by this run is late."""
     if event.run != t.run or t.ended:
         return t, []
     if isinstance(event, PathFound) and t.state in (State.CONNECTING, State.UP, State.STOPPING):
         return (replace(t, path=event.path), []) if event.path and event.address == t.address else (t, [])
+    if isinstance(event, PathFound) and t.state is State.WAITING and t.asking:
+        return _consider(t, moment) if event.path and event.address == t.address else (t, [])
     config = t.config
     if t.state is not State.RESOLVING or not config:
         return t, []
@@ -256,9 +261,13 @@ def _link_changed(t: Tunnel, event: LinkChanged) -> Step:
     t = replace(t, link=event.link)
     if t.state is State.UP and not (t.link and t.link.usable):
         # Mostly pppd's end is a moment away. If it stays (somebody set the link down), end it at the deadline.
-        timeout = float(t.config.connect_timeout if t.config else KILL_SECONDS)
-        return replace(t, state=State.STOPPING), [StartTimer(Timer.CONNECT, timeout)]
+        return replace(t, state=State.STOPPING), [_lost_timer(t)]
     return t, []
+
+
+def _lost_timer(t: Tunnel) -> StartTimer:
+    """How long a link that is not usable any more may take to be so again, or pppd to end."""
+    return StartTimer(Timer.CONNECT, float(t.config.connect_timeout if t.config else KILL_SECONDS))
 
 
 def _routes_synced(t: Tunnel, event: RoutesSynced, moment: Moment) -> Step:
@@ -431,6 +440,17 @@ def _connect_asked(t: Tunnel, moment: Moment) -> Step:
             return t, []
 
 
+def _unit_refused(t: Tunnel, moment: Moment) -> Step:
+    """What was to happen does not: a run that was to end goes on, up again as soon as its routes are."""
+    goes_on = t.leaving and not t.ended
+    t = replace(t, called=False, leaving=False)
+    if not goes_on:
+        return t, []
+    if t.address:
+        return t, [_lost_timer(t)]
+    return _consider(replace(t, state=State.WAITING), moment)
+
+
 def _disconnect_asked(t: Tunnel) -> Step:
     if t.state not in (State.IDLE, State.FAILED):
         t = replace(t, state=State.STOPPING, leaving=True)
@@ -464,6 +484,8 @@ def _network_changed(t: Tunnel, event: NetworkChanged, moment: Moment) -> Step:
     t = replace(t, online=event.online)
     if t.state is not State.WAITING:
         return t, []
+    if not came and t.asking and t.address and not t.path:
+        return t, [FindPath(t.run, t.address)]  # there was no route to it
     return _consider(replace(t, not_before=0.0) if came else t, moment)
 
 
@@ -476,5 +498,5 @@ def _adopted(t: Tunnel, event: Adopted, moment: Moment) -> Step:
         return replace(t, state=State.WAITING), []
     if event.up_since >= 0:
         t = replace(t, up_since=event.up_since)
-    timeout = float(t.config.connect_timeout if t.config else KILL_SECONDS)
-    return replace(t, state=State.CONNECTING, deadline=moment.now + timeout), [StartTimer(Timer.CONNECT, timeout)]
+    timer = _lost_timer(t)
+    return replace(t, state=State.CONNECTING, deadline=moment.now + timer.seconds), [timer]

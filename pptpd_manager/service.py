@@ -12,12 +12,12 @@ from typing import Any
 from gi.repository import Gio
 
 from pptpd_manager import VERSION, errors, events
-from pptpd_manager.config import interface_name
+from pptpd_manager.config import interface_name, name_fault
 from pptpd_manager.engine import Engine
 from pptpd_manager.errors import DBusError
 from pptpd_manager.guard import guarded
 from pptpd_manager.objects import Call, Exported, ObjectManager
-from pptpd_manager.reasons import Exit, Failure
+from pptpd_manager.reasons import Exit, Failure, printable
 from pptpd_manager.settings import Settings
 from pptpd_manager.timers import Timers
 from pptpd_manager.tunnel import State, Tunnel
@@ -267,15 +267,21 @@ class Service:
     # --- org.pptpmanager1.Unit ---
 
     def _dial(self, call: Call, name: str, run: str, pid: int, seen: str) -> None:
+        if fault := name_fault(name):
+            return call.reply(f"exit {events.CONFIG} No tunnel can have that name: {printable(fault)}.")
         self._replace(self._waiting[name].dials, call, run)
         self._watch(call.sender, name, run)
         self._engine.feed(name, events.DialAsked(run, seen, pid))
 
     def _ready(self, call: Call, name: str, run: str) -> None:
+        if fault := name_fault(name):
+            return call.reply(f"down {printable(fault)}")
         self._replace(self._waiting[name].readies, call, run)
         self._engine.feed(name, events.ReadyAsked(run))
 
     def _ended(self, call: Call, name: str, run: str, code: str, status: str) -> None:
+        if name_fault(name):
+            return call.reply()
         self._replace(self._waiting[name].ends, call, run)
 
         def known(unit: Any) -> None:

@@ -24,9 +24,9 @@ def nothing_left(untouched: str, request: pytest.FixtureRequest) -> Iterator[Non
         yield
         return
     lab.systemctl("start", "lab-pptpd@main")
+    failed = request.session.testsfailed
     yield
-    failed = getattr(request.node, "outcome", "")
-    if failed == "failed":
+    if request.session.testsfailed > failed:
         print(lab.evidence())
     lab.systemctl("start", "lab-pptpd@main")
     lab.systemctl("stop", "pptp@*.service")
@@ -37,12 +37,3 @@ def nothing_left(untouched: str, request: pytest.FixtureRequest) -> Iterator[Non
     assert lab.routes() == untouched
     assert "pptp-" not in lab.out("ip", "-o", "link")
     assert not list(lab.OPTIONS.glob("*.options*"))
-
-
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
-    """Let the fixture know how its test went."""
-    result = yield
-    report = result.get_result()  # type: ignore[attr-defined]
-    if report.when == "call":
-        item.outcome = report.outcome  # type: ignore[attr-defined]

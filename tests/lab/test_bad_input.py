@@ -112,4 +112,4 @@ def test_the_unit_says_what_is_wrong_with_its_name() -> None:
     lab.configure({"work": lab.ALICE})
     assert lab.systemctl("start", "pptp@a.b") == 1
     lab.wait_for(lambda: lab.active("a.b") == "failed", "failed")
-    assert "The tunnel is not in the configuration." in lab.status("a.b")
+    assert "No tunnel can have that name: " in lab.status("a.b")

@@ -54,12 +54,12 @@ def test_connect_says_why_not() -> None:
 
 def test_unknown_tunnels_have_names_in_their_errors() -> None:
     lab.configure({"work": lab.ALICE})
-    done = lab.call("Connect", "wrok")
+    done = lab.call("Connect", "wxrk")
     assert done.returncode == 1
-    assert done.stderr.strip() == ("Call failed: there is no tunnel 'wrok' in /etc/pptp-manager.yaml; there are: work")
-    assert lab.systemctl("start", "pptp@wrok") == 1
-    lab.wait_for(lambda: lab.active("wrok") == "failed", "failed")
-    assert "The tunnel is not in the configuration. (in /etc/pptp-manager.yaml: work)" in lab.status("wrok")
+    assert done.stderr.strip() == ("Call failed: there is no tunnel 'wxrk' in /etc/pptp-manager.yaml; there are: work")
+    assert lab.systemctl("start", "pptp@wxrk") == 1
+    lab.wait_for(lambda: lab.active("wxrk") == "failed", "failed")
+    assert "The tunnel is not in the configuration. (in /etc/pptp-manager.yaml: work)" in lab.status("wxrk")
 
 
 def as_nobody(*command: str) -> int:

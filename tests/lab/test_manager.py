@@ -116,3 +116,16 @@ def test_the_watchdog_is_fed() -> None:
     lab.wait_for(
         lambda: int(lab.out("systemctl", "show", "--value", "-p", told, "pptp-manager")) > first, "a sign of life", 20
     )
+
+
+def test_an_upgrade_loses_nothing() -> None:
+    pppd, manager = up(), lab.manager_pid()
+    with lab.pinging():
+        lab.out("make", "-C", "/lab/src", "install", timeout=120)
+        new_manager(manager)
+    assert int(lab.show("work", "MainPID")) == pppd
+
+
+def test_the_units_are_well_formed() -> None:
+    done = lab.run("systemd-analyze", "verify", "--man=no", "pptp-manager.service", "pptp@work.service")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -1,0 +1,213 @@
+"""A stand-in for systemd on the bus: the part of org.freedesktop.systemd1(5) that units.py uses.
+
+Run as a process: fake_systemd.py ADDRESS. It starts and stops nothing: a unit that is told to start is "activating",
+with an invocation id and a job, until the test says what became of it, over org.test.Systemd.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+import uuid
+from dataclasses import dataclass, replace
+from typing import Any
+
+from gi.repository import Gio, GLib
+
+from pptpd_manager.errors import DBusError
+from pptpd_manager.objects import Call, Exported, Method
+
+NAME, ROOT = "org.freedesktop.systemd1", "/org/freedesktop/systemd1"
+MANAGER, UNIT, JOB = NAME + ".Manager", NAME + ".Unit", NAME + ".Job"
+CONTROL, CONTROL_PATH = "org.test.Systemd", "/test"
+
+XML = f"""
+<node>
+  <interface name="{MANAGER}">
+    <method name="Subscribe"/>
+    <method name="ListUnitsByPatterns">
+      <arg type="as" direction="in"/><arg type="as" direction="in"/>
+      <arg type="a(ssssssouso)" direction="out"/>
+    </method>
+    <method name="StartUnit">
+      <arg type="s" direction="in"/><arg type="s" direction="in"/><arg type="o" direction="out"/>
+    </method>
+    <method name="StopUnit">
+      <arg type="s" direction="in"/><arg type="s" direction="in"/><arg type="o" direction="out"/>
+    </method>
+    <method name="RestartUnit">
+      <arg type="s" direction="in"/><arg type="s" direction="in"/><arg type="o" direction="out"/>
+    </method>
+    <method name="KillUnit">
+      <arg type="s" direction="in"/><arg type="s" direction="in"/><arg type="i" direction="in"/>
+    </method>
+    <method name="ResetFailedUnit"><arg type="s" direction="in"/></method>
+  </interface>
+  <interface name="{UNIT}">
+    <property name="ActiveState" type="s" access="read"/>
+    <property name="SubState" type="s" access="read"/>
+    <property name="InvocationID" type="ay" access="read"/>
+    <property name="Job" type="(uo)" access="read"/>
+    <property name="ActiveEnterTimestampMonotonic" type="t" access="read"/>
+  </interface>
+  <interface name="{JOB}"><property name="JobType" type="s" access="read"/></interface>
+  <interface name="{CONTROL}">
+    <!-- Set: the unit of that tunnel is now in that state; without a job. new_run: with a new invocation id. -->
+    <method name="Set">
+      <arg name="tunnel" type="s" direction="in"/>
+      <arg name="active" type="s" direction="in"/>
+      <arg name="sub" type="s" direction="in"/>
+      <arg name="new_run" type="b" direction="in"/>
+      <arg name="run" type="s" direction="out"/>
+    </method>
+    <!-- Behave: how a method of Manager is answered. "well", "hold" (at Release) or "fail" (with NoSuchUnit). -->
+    <method name="Behave">
+      <arg name="method" type="s" direction="in"/><arg name="how" type="s" direction="in"/>
+    </method>
+    <method name="Release"/>
+    <!-- Called: a method of Manager was called. -->
+    <signal name="Called"><arg name="method" type="s"/><arg name="arguments" type="as"/></signal>
+  </interface>
+</node>
+"""
+
+
+@dataclass(frozen=True)
+class State:
+    """A unit's properties."""
+
+    active: str = "inactive"
+    sub: str = "dead"
+    run: str = ""
+    since: int = 0
+    job: tuple[int, str] = (0, "/")
+
+
+class Systemd:
+    """The units that were ever spoken of, and how calls are to be answered."""
+
+    def __init__(self, con: Gio.DBusConnection) -> None:
+        self.con = con
+        self.units: dict[str, State] = {}
+        self.objects: dict[str, Exported] = {}
+        self.jobs: dict[str, Exported] = {}
+        self.behaviour: dict[str, str] = {}
+        self.held: list[tuple[Call, str, tuple[Any, ...]]] = []
+        self.interfaces = {info.name: info for info in Gio.DBusNodeInfo.new_for_xml(XML).interfaces}
+        methods = [method.name for method in self.interfaces[MANAGER].methods]
+        Exported(con, ROOT, self.interfaces[MANAGER], {name: self.entry(name) for name in methods}, dict)
+        control: dict[str, Method] = {"Set": self.set, "Behave": self.behave, "Release": self.release}
+        self.control = Exported(con, CONTROL_PATH, self.interfaces[CONTROL], control, dict)
+
+    # --- the test's side ---
+
+    def set(self, call: Call, tunnel: str, active: str, sub: str, new_run: bool) -> None:
+        unit = f"pptp@{tunnel}.service"
+        run = uuid.uuid4().hex if new_run else self.units.get(unit, State()).run
+        since = round(time.monotonic() * 1e6) if active == "active" else 0
+        self.become(unit, State(active, sub, run, since))
+        call.reply(run)
+
+    def behave(self, call: Call, method: str, how: str) -> None:
+        self.behaviour[method] = how
+        call.reply()
+
+    def release(self, call: Call) -> None:
+        held, self.held = self.held, []
+        for late, method, arguments in held:
+            self.answer(late, method, arguments)
+        call.reply()
+
+    # --- the manager's side ---
+
+    def entry(self, method: str) -> Any:
+        def called(call: Call, *arguments: Any) -> None:
+            match self.behaviour.get(method, "well"):
+                case "hold":
+                    self.held.append((call, method, arguments))
+                case "fail":
+                    call.fail(DBusError(NAME + ".NoSuchUnit", f"Unit {arguments[0]} not found."))
+                case _:
+                    self.answer(call, method, arguments)
+            self.control.emit("Called", "(sas)", method, [str(argument) for argument in arguments])
+
+        return called
+
+    def answer(self, call: Call, method: str, arguments: tuple[Any, ...]) -> None:
+        match method:
+            case "Subscribe" | "KillUnit":
+                call.reply()
+            case "ListUnitsByPatterns":
+                units = self.units.items()
+                call.reply([(n, "", "loaded", s.active, s.sub, "", unit_path(n), 0, "", "/") for n, s in units])
+            case "ResetFailedUnit":
+                unit = self.units.get(arguments[0], State())
+                if unit.active == "failed":
+                    self.become(arguments[0], replace(unit, active="inactive", sub="dead"))
+                call.reply()
+            case _:
+                call.reply(self.job(arguments[0], method.removesuffix("Unit").lower()))
+
+    def job(self, unit: str, kind: str) -> str:
+        """Enqueue a job, with the unit's state as it is when systemd has begun to run it."""
+        now = self.units.get(unit, State())
+        number = len(self.jobs) + 1
+        path = f"{ROOT}/job/{number}"
+        self.jobs[path] = Exported(self.con, path, self.interfaces[JOB], {}, lambda: {"JobType": kind})
+        runs = now.active not in ("inactive", "failed")
+        if kind == "start" or (kind == "restart" and not runs):
+            if not runs:
+                now = State("activating", "start", uuid.uuid4().hex)
+            self.become(unit, replace(now, job=(number, path)))
+        elif runs:
+            self.become(unit, replace(now, active="deactivating", sub="stop-sigterm", job=(number, path)))
+        return path
+
+    def become(self, unit: str, state: State) -> None:
+        """Tell all of the properties, as systemd does."""
+        self.units[unit] = state
+        path = unit_path(unit)
+        if unit not in self.objects:
+            self.objects[unit] = Exported(self.con, path, self.interfaces[UNIT], {}, lambda: self.properties(unit))
+        parameters = GLib.Variant("(sa{sv}as)", (UNIT, self.objects[unit].values(), []))
+        self.con.emit_signal(None, path, "org.freedesktop.DBus.Properties", "PropertiesChanged", parameters)
+
+    def properties(self, unit: str) -> dict[str, Any]:
+        state = self.units[unit]
+        return {
+            "ActiveState": state.active,
+            "SubState": state.sub,
+            "InvocationID": bytes.fromhex(state.run),
+            "Job": state.job,
+            "ActiveEnterTimestampMonotonic": state.since,
+        }
+
+
+def unit_path(unit: str) -> str:
+    """The object of pptp@TUNNEL.service, for tunnels named with letters alone."""
+    return f"{ROOT}/unit/pptp_40{unit.removeprefix('pptp@').removesuffix('.service')}_2eservice"
+
+
+def main(address: str) -> None:
+    """Serve until the bus goes."""
+    flags = Gio.DBusConnectionFlags.AUTHENTICATION_CLIENT | Gio.DBusConnectionFlags.MESSAGE_BUS_CONNECTION
+    con = Gio.DBusConnection.new_for_address_sync(address, flags, None, None)
+    loop = GLib.MainLoop()
+    con.connect("closed", lambda *_: loop.quit())
+    Systemd(con)
+    con.call_sync(
+        "org.freedesktop.DBus",
+        "/org/freedesktop/DBus",
+        "org.freedesktop.DBus",
+        "RequestName",
+        GLib.Variant("(su)", (NAME, 4)),
+        None,
+        Gio.DBusCallFlags.NONE,
+        -1,
+        None,
+    )
+    loop.run()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

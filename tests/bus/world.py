@@ -1,0 +1,377 @@
+"""A network namespace, a bus, a systemd and the daemon, for one test."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from gi.repository import GLib
+
+from .clients import PROPERTIES, ROOT, Client, Pending, RemoteError, Signal, private_bus, until
+
+NAME, PATH = "org.pptpmanager1", "/org/pptpmanager1"
+MANAGER, UNIT, TUNNEL = NAME + ".Manager", NAME + ".Unit", NAME + ".Tunnel"
+ERROR = NAME + ".Error."
+SYSTEMD, TEST, TEST_PATH = "org.freedesktop.systemd1", "org.test.Systemd", "/test"
+SYSTEMD_UNIT = SYSTEMD + ".Unit"
+SERVER = "198.51.100.7"
+CANARY = "canary!7Q"
+PID = 4711  # of the units' main processes
+
+CONFIG = f"""\
+tunnels:
+  office:
+    server: {SERVER}
+    username: alice
+    password: '{CANARY}'
+    routes: [192.168.10.0/24]
+  home:
+    server: 198.51.100.8
+    username: bob
+    password: '{CANARY}'
+"""
+
+# wan0 leads to the world. The programs that the manager looks for, or runs, are stand-ins: $1 is their directory.
+NETWORK = """
+mount -t sysfs sysfs /sys
+mount --bind "$1" /usr/local/sbin
+ip -batch - <<IP
+link set lo up
+link add wan0 type veth peer name far0
+link set far0 up
+link set wan0 up
+address add 192.0.2.2/24 dev wan0
+route add default via 192.0.2.1 metric 100
+IP
+echo ready
+exec cat
+"""
+
+
+class World:
+    """What a test acts with. ip(), bus calls, the units' gate, and the daemon as a process."""
+
+    def __init__(self, directory: Path, stack: ExitStack) -> None:
+        self.directory, self.stack = directory, stack
+        self.config, self.runtime, self.programs = (
+            directory / "pptp-manager.yaml",
+            directory / "run",
+            directory / "bin",
+        )
+        self.programs.mkdir()
+        for program in ("pppd", "pptp"):
+            self.program(program, "exit 1")
+        self.program("journalctl", f"cat {shlex.quote(str(directory / 'journal'))}")
+        self.journal("pppd: Exit.")
+        self.configure(CONFIG)
+        self.expected: list[str] = []  # what the daemon logs at warning level and above
+        self.daemon: subprocess.Popen[bytes] | None = None
+        self.notify = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK))
+        self.notify.bind(str(directory / "notify"))
+        self._notified: list[str] = []  # read as it comes: the daemon would wait for room in a full socket
+        watch = GLib.io_add_watch(self.notify.fileno(), GLib.PRIORITY_DEFAULT, GLib.IOCondition.IN, self._read_notify)
+        stack.callback(GLib.source_remove, watch)
+        holder = self._hold_namespace()
+        self.namespace = holder.pid
+        self.address, self.bus = stack.enter_context(private_bus())
+        self.client = self.connect()
+        self.systemd = self.process(
+            sys.executable, "-m", "tests.bus.fake_systemd", self.address, cwd=ROOT, stderr=subprocess.DEVNULL
+        )
+        assert holder.stdout and holder.stdout.readline() == b"ready\n"
+        until(lambda: self.client.owner(SYSTEMD), "the stand-in of systemd")
+
+    # --- processes ---
+
+    def process(self, *command: str, **options: Any) -> subprocess.Popen[bytes]:
+        """A process that ends with the test."""
+        process = self.stack.enter_context(subprocess.Popen(command, **options))
+        self.stack.callback(process.kill)
+        return process
+
+    def _hold_namespace(self) -> subprocess.Popen[bytes]:
+        command = ["unshare", "--net", "--mount", "sh", "-euc", NETWORK, "sh", str(self.programs)]
+        return self.process(*command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    def inside(self, *command: str) -> list[str]:
+        """command, to be run in the namespaces."""
+        namespaces = [
+            f"--{kind}=/proc/{self.namespace}/ns/{file}" for kind, file in (("net", "net"), ("mount", "mnt"))
+        ]
+        return ["nsenter", *namespaces, *command]
+
+    def ip(self, *lines: str) -> str:
+        """Run the lines by ip(8); what that prints."""
+        command = self.inside("ip", "-batch", "-")
+        done = subprocess.run(command, input="\n".join(lines), stdout=subprocess.PIPE, text=True, check=True)
+        return done.stdout
+
+    def routes(self) -> list[str]:
+        """The routes of the main table that are not the kernel's own, as ip(8) shows them."""
+        return [line.strip() for line in self.ip("route").splitlines() if "proto kernel" not in line]
+
+    def program(self, name: str, text: str) -> None:
+        """Put a stand-in for a program in the daemon's path."""
+        (self.programs / name).write_text(f"#!/bin/sh\n{text}\n")
+        (self.programs / name).chmod(0o755)
+
+    def journal(self, *lines: str) -> None:
+        """What journalctl finds of every run from now on: lines "PROGRAM: TEXT"."""
+        entries = [dict(zip(("SYSLOG_IDENTIFIER", "MESSAGE"), line.split(": ", 1), strict=True)) for line in lines]
+        (self.directory / "journal").write_text("".join(json.dumps(entry) + "\n" for entry in entries))
+
+    def configure(self, text: str, mode: int = 0o600) -> None:
+        """Write the configuration file."""
+        self.config.write_text(text)
+        self.config.chmod(mode)
+
+    # --- the daemon ---
+
+    def start(self, *arguments: str, patch: str = "") -> None:
+        """Start the daemon and wait until it is ready. patch: Python that is run in it first."""
+        self.spawn(*arguments, patch=patch)
+        assert self.daemon
+        process = self.daemon
+        until(lambda: process.poll() is not None or "READY=1" in self._notified, "the daemon to be ready")
+        assert process.poll() is None, self.log()
+
+    def spawn(self, *arguments: str, patch: str = "") -> None:
+        """Start the daemon."""
+        code = f"import sys\nfrom pptpd_manager.__main__ import main\n{patch}\nsys.exit(main())"
+        environment = {
+            "PATH": "/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin",
+            "PYTHONPATH": str(ROOT),
+            "DBUS_SYSTEM_BUS_ADDRESS": self.address,
+            "NOTIFY_SOCKET": str(self.directory / "notify"),
+        }
+        self._notified.clear()
+        with (self.directory / "log").open("ab") as log:
+            self.daemon = self.process(
+                *self.inside("/usr/bin/python3", *(("-c", code) if patch else ("-m", "pptpd_manager"))),
+                *("--config", str(self.config), "--runtime", str(self.runtime), *arguments),
+                env=environment,
+                stderr=log,
+            )
+
+    def stop(self) -> None:
+        """End the daemon as systemd does, if it runs; what it logged must be what was expected."""
+        if self.daemon and self.daemon.poll() is None:
+            self.daemon.send_signal(signal.SIGTERM)
+            assert self.daemon.wait(10) == 0
+        noted = [line for line in self.log().splitlines() if not line.startswith(("INFO: ", "DEBUG: "))]
+        if noted != self.expected:
+            pytest.fail("\n".join(["the daemon logged:", *noted, "and not:", *self.expected]))
+
+    def log(self) -> str:
+        """What the daemons of this test wrote to stderr."""
+        path = self.directory / "log"
+        return path.read_text() if path.exists() else ""
+
+    def notified(self, last: str) -> list[str]:
+        """What the daemon tells systemd by sd_notify, since the last time and up to last."""
+        until(lambda: last in self._notified, f"systemd to be told {last}")
+        found, self._notified = self._notified, []
+        return found
+
+    def _read_notify(self, *_arguments: object) -> bool:
+        while True:
+            try:
+                self._notified.append(self.notify.recv(4096).decode())
+            except BlockingIOError:
+                return True
+
+    # --- the bus ---
+
+    def connect(self) -> Client:
+        """One more client."""
+        client = Client(self.address)
+        self.stack.callback(client.close)
+        return client
+
+    def begin(self, method: str, *arguments: str, interface: str = MANAGER) -> Pending:
+        """Call a method of /org/pptpmanager1 whose arguments are texts."""
+        return self.client.begin(NAME, PATH, f"{interface}.{method}", f"({'s' * len(arguments)})", *arguments)
+
+    def call(self, method: str, *arguments: str, interface: str = MANAGER) -> Any:
+        """Call a method of /org/pptpmanager1 and wait. Raises RemoteError."""
+        pending = self.begin(method, *arguments, interface=interface)
+        self.answered(pending, method)
+        return pending.outcome()
+
+    def answered(self, pending: Pending, what: str = "an answer") -> Any:
+        """Wait for the call's end. Raises RemoteError."""
+        until(lambda: pending.done, what)
+        return pending.outcome()
+
+    def error(self, pending: Pending) -> RemoteError:
+        """Wait for the call's end, which has to be an error."""
+        until(lambda: pending.done, "an error")
+        assert pending.error, f"answered with {pending.value!r}"
+        return pending.error
+
+    def properties(self, tunnel: str) -> dict[str, Any]:
+        """A tunnel's properties."""
+        found = self.client.call(NAME, tunnel_path(tunnel), PROPERTIES + ".GetAll", "(s)", TUNNEL)
+        assert isinstance(found, dict)
+        return found
+
+    def state(self, tunnel: str) -> str:
+        """A tunnel's State."""
+        return str(self.properties(tunnel)["State"])
+
+    def wait_for_state(self, tunnel: str, state: str) -> None:
+        """Wait until the tunnel tells that it is in that state, or find it there."""
+        if self.state(tunnel) != state:
+            until(
+                lambda: [s for s in self.told(tunnel, "StateChanged") if s[0] == state],
+                f"tunnel {tunnel} to be {state}",
+            )
+
+    def problems(self) -> list[str]:
+        """ConfigurationProblems."""
+        found = self.client.call(NAME, PATH, PROPERTIES + ".Get", "(ss)", MANAGER, "ConfigurationProblems")
+        return list(found)
+
+    def told(self, tunnel: str, member: str) -> list[tuple[Any, ...]]:
+        """The arguments of a tunnel's signals since forget()."""
+        path = tunnel_path(tunnel)
+        return [s.arguments for s in self.client.signals if (s.path, s.member) == (path, member)]
+
+    def changes(self, tunnel: str) -> list[dict[str, Any]]:
+        """The property changes that the tunnel told since forget()."""
+        told = self.told(tunnel, "PropertiesChanged")
+        assert all((interface, gone) == (TUNNEL, []) for interface, _, gone in told)
+        return [changed for _, changed, _ in told]
+
+    def managed(self) -> list[Signal]:
+        """What the object manager told since forget()."""
+        return [s for s in self.client.signals if s.interface == "org.freedesktop.DBus.ObjectManager"]
+
+    def forget(self) -> None:
+        """Take no more notice of the signals up to now."""
+        self.client.signals.clear()
+
+    # --- systemd ---
+
+    def ordered(self) -> list[tuple[str, ...]]:
+        """The calls to systemd since forget(), but for those that ask only."""
+        called = [s.arguments for s in self.client.signals if (s.interface, s.member) == (TEST, "Called")]
+        asking = ("Subscribe", "ListUnitsByPatterns", "ResetFailedUnit")
+        return [(method, *arguments) for method, arguments in called if method not in asking]
+
+    def wait_for_order(self, *order: str) -> None:
+        """Wait until systemd has been called so."""
+        until(lambda: order in self.ordered(), f"systemd to be told {order}")
+
+    def behave(self, method: str, how: str) -> None:
+        """Have the stand-in answer a method "well", "hold" it, or "fail" it."""
+        self.client.call(SYSTEMD, TEST_PATH, TEST + ".Behave", "(ss)", method, how)
+
+    def release(self) -> None:
+        """Have the stand-in answer what it holds."""
+        self.client.call(SYSTEMD, TEST_PATH, TEST + ".Release")
+
+    def set_unit(self, tunnel: str, active: str, sub: str, *, new_run: bool = False) -> str:
+        """Have a unit be in a state; its invocation id."""
+        return str(self.client.call(SYSTEMD, TEST_PATH, TEST + ".Set", "(sssb)", tunnel, active, sub, new_run))
+
+    def run_of(self, tunnel: str) -> str:
+        """The invocation id of a unit."""
+        path = f"/org/freedesktop/systemd1/unit/pptp_40{tunnel}_2eservice"
+        return bytes(self.client.call(SYSTEMD, path, PROPERTIES + ".Get", "(ss)", SYSTEMD_UNIT, "InvocationID")).hex()
+
+    # --- a tunnel ---
+
+    def link_up(self, tunnel: str, local: str = "10.9.0.2", peer: str = "10.9.0.1") -> None:
+        """What pppd does when IPCP is up."""
+        self.ip(
+            f"link add pptp-{tunnel} type veth peer name far-{tunnel}",
+            f"link set far-{tunnel} up",
+            f"address add {local} peer {peer}/32 dev pptp-{tunnel}",
+            f"link set pptp-{tunnel} up",
+        )
+
+    def link_down(self, tunnel: str) -> None:
+        """What happens when pppd ends."""
+        self.ip(f"link delete pptp-{tunnel}")
+
+    def ask_to_dial(self, tunnel: str, run: str, seen: str = "") -> Pending:
+        """Ask for the verdict as the unit's main process does."""
+        return self.client.begin(NAME, PATH, UNIT + ".Dial", "(ssus)", tunnel, run, PID, seen)
+
+    def dial(self, tunnel: str, run: str, seen: str = "") -> str:
+        """Ask for the verdict as the unit's main process does, and wait for it."""
+        return str(self.answered(self.ask_to_dial(tunnel, run, seen), "the verdict"))
+
+    def ended(self, tunnel: str, run: str, code: str = "exited", status: str = "5") -> None:
+        """Tell of the end of a run as ExecStopPost= does, and wait for the answer."""
+        self.call("Ended", tunnel, run, code, status, interface=UNIT)
+
+    def connecting(self, tunnel: str) -> tuple[str, Pending]:
+        """Connect the tunnel as far as pppd: its run and the pending Connect."""
+        connect = self.begin("Connect", tunnel)
+        self.wait_for_order("StartUnit", f"pptp@{tunnel}.service", "replace")
+        run = self.run_of(tunnel)
+        assert self.dial(tunnel, run).startswith("dial ")
+        return run, connect
+
+    def bring_up(self, tunnel: str, local: str = "10.9.0.2", peer: str = "10.9.0.1") -> str:
+        """Connect the tunnel, play its unit, and wait until it is up; its run."""
+        run, connect = self.connecting(tunnel)
+        self.finish(tunnel, run, local, peer)
+        self.answered(connect, "Connect")
+        self.forget()
+        return run
+
+    def finish(self, tunnel: str, run: str, local: str = "10.9.0.2", peer: str = "10.9.0.1") -> None:
+        """From pppd's dial to the active unit."""
+        ready = self.begin("Ready", tunnel, run, interface=UNIT)
+        self.link_up(tunnel, local, peer)
+        assert self.answered(ready, "Ready").startswith("up ")
+        self.set_unit(tunnel, "active", "running")
+
+    def go_down(self, tunnel: str, run: str) -> None:
+        """Play the stop of a unit that systemd was told to stop."""
+        self.link_down(tunnel)
+        self.ended(tunnel, run)
+        self.set_unit(tunnel, "inactive", "dead")
+
+
+def tunnel_path(tunnel: str) -> str:
+    """The object of a tunnel whose name has letters alone."""
+    return f"{PATH}/tunnel/{tunnel}"
+
+
+@contextmanager
+def world(directory: Path) -> Iterator[World]:
+    """All of it but the daemon, and nothing left of it."""
+    with ExitStack() as stack:
+        made = World(directory, stack)
+        inode = os.stat(f"/proc/{made.namespace}/ns/net").st_ino
+        yield made
+        made.stop()
+    assert inode not in {network for _, network in namespaces()}
+
+
+def namespaces() -> Iterator[tuple[str, int]]:
+    """(process id, inode of its network namespace) of each process there is."""
+    for process in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            yield process, os.stat(f"/proc/{process}/ns/net").st_ino
+        except OSError:  # it has ended
+            continue
+
+
+def children() -> list[str]:
+    """This process's children, zombies too."""
+    return [child for task in Path("/proc/self/task").iterdir() for child in (task / "children").read_text().split()]

@@ -1,0 +1,181 @@
+"""The linters, and the rules of this repository that no linter knows."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "pptpd_manager"
+TOOLS = Path(sys.executable).parent  # .venv/bin
+NOT_OURS = {".git", ".venv", ".hypothesis", ".mypy_cache", ".ruff_cache", ".pytest_cache", "__pycache__", "build"}
+
+PURE = (
+    *("config", "keys", "values", "document", "addresses", "options", "reasons", "pppd", "retry", "routes"),
+    *("events", "tunnel", "machine"),
+)
+IMPURE = {"gi", "socket", "os", "time", "logging", "random", "pyroute2", "subprocess"}
+MOST_LINES = 40
+
+
+def run(*command: str | Path) -> None:
+    """Run a checker in the repository: its findings are the test's failure."""
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=os.environ | {"LC_ALL": "C"},
+    )
+    if done.returncode:
+        pytest.fail(f"{Path(command[0]).name} found:\n{done.stdout}", pytrace=False)
+
+
+def files() -> list[Path]:
+    """Every file of the repository that is not made by a tool."""
+    found = []
+    for folder, folders, names in os.walk(ROOT):
+        folders[:] = sorted(set(folders) - NOT_OURS)
+        found += [Path(folder, name) for name in sorted(names)]
+    return [path for path in found if path.is_file() and not path.is_symlink()]
+
+
+def shell_scripts() -> list[Path]:
+    """The files whose first line names sh or bash."""
+    found = []
+    for path in files():
+        with path.open("rb") as file:
+            if re.match(rb"#!\s*\S*/(env +)?(ba|da)?sh\b", file.readline(100)):
+                found.append(path)
+    return found
+
+
+def modules() -> dict[str, ast.Module]:
+    """Each module of the package, parsed, by its name."""
+    return {path.stem: ast.parse(path.read_bytes()) for path in sorted(PACKAGE.glob("*.py"))}
+
+
+def imported(module: ast.Module) -> set[str]:
+    """The top-level names of what a module imports, in whatever corner."""
+    found = set()
+    for node in ast.walk(module):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
+            found.add(node.module.partition(".")[0])
+    return found
+
+
+# --- Python ---
+
+
+def test_ruff() -> None:
+    run(TOOLS / "ruff", "check", "--quiet", ".")
+
+
+def test_ruff_format() -> None:
+    run(TOOLS / "ruff", "format", "--quiet", "--diff", ".")
+
+
+def test_mypy() -> None:
+    run(TOOLS / "mypy", "--no-error-summary")
+
+
+@pytest.mark.parametrize("name", PURE)
+def test_pure_modules_do_no_io(name: str) -> None:
+    assert imported(modules()[name]) & IMPURE == set()
+
+
+@pytest.mark.parametrize("library", ["pyroute2", "pydbus", "sdnotify", "systemd", "yaml"])
+def test_a_library_is_imported_in_one_module(library: str) -> None:
+    assert len([name for name, module in modules().items() if library in imported(module)]) == 1
+
+
+def functions() -> Iterator[tuple[str, int]]:
+    """Each function of the package, and its lines without the docstring."""
+    for name, module in modules().items():
+        for node in ast.walk(module):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                first = node.body[0]
+                documented = ast.get_docstring(node) is not None
+                docstring = (first.end_lineno or 0) - first.lineno + 1 if documented else 0
+                yield f"{name}.{node.name}", (node.end_lineno or 0) - node.lineno + 1 - docstring
+
+
+def test_functions_are_short() -> None:
+    assert [(name, lines) for name, lines in functions() if lines > MOST_LINES] == []
+
+
+# --- the rest ---
+
+
+def test_shellcheck() -> None:
+    scripts = shell_scripts()
+    assert {ROOT / "tests/prepare", ROOT / "systemd/pptp-unit"} <= set(scripts)
+    run("shellcheck", *scripts)
+
+
+def test_xml() -> None:
+    """Well-formed. Not against a DTD: D-Bus' DTDs are on its site only, and nothing here goes there."""
+    run("xmllint", "--nonet", "--noout", *sorted(PACKAGE.glob("dbus/*.xml")), *sorted(ROOT.glob("systemd/*.conf")))
+
+
+def test_codespell() -> None:
+    run("codespell", *(path.relative_to(ROOT) for path in files()))
+
+
+# --- make install ---
+
+
+def make(target: str, root: Path) -> None:
+    subprocess.run(["make", "--silent", target, f"DESTDIR={root}"], cwd=ROOT, check=True)
+
+
+def test_units(tmp_path: Path) -> None:
+    """systemd-analyze verify in a root that has our installation, systemd's units, and the programs of ours."""
+    make("install", tmp_path)
+    ours = sorted((tmp_path / "usr/lib/systemd/system").iterdir())
+    assert [unit.name for unit in ours] == ["pptp-manager.service", "pptp@.service"]
+    for unit in ours:
+        for program in re.findall(r"^Exec\w+=[-+:!@]*(/\S+)", unit.read_text(), re.MULTILINE):
+            if not (tmp_path / program[1:]).exists():
+                (tmp_path / program[1:]).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(program, tmp_path / program[1:])
+    system = Path("/usr/lib/systemd/system")
+    for unit in sorted(system.iterdir()) if system.exists() else []:
+        if unit.is_file() and not (tmp_path / "usr/lib/systemd/system" / unit.name).exists():
+            shutil.copy(unit, tmp_path / "usr/lib/systemd/system")
+    command = ["systemd-analyze", f"--root={tmp_path}", "--man=no", "verify", "pptp-manager.service"]
+    done = subprocess.run([*command, "pptp@office.service"], stderr=subprocess.PIPE, text=True)
+    assert (done.stderr, done.returncode) == ("", 0)
+
+
+def test_uninstall_removes_what_install_put(tmp_path: Path) -> None:
+    make("install", tmp_path)
+    assert (tmp_path / "usr/sbin/pptp-manager").exists()
+    make("uninstall", tmp_path)
+    left = [path.relative_to(tmp_path) for path in tmp_path.rglob("*") if not path.is_dir()]
+    assert left == [Path("etc/pptp-manager.yaml")]
+
+
+def test_install_puts_every_module_and_interface(tmp_path: Path) -> None:
+    make("install", tmp_path)
+    private = tmp_path / "usr/lib/pptp-manager"
+    here = {path.relative_to(ROOT) for pattern in ("*.py", "dbus/*.xml") for path in PACKAGE.glob(pattern)}
+    assert {path.relative_to(private) for path in private.rglob("*") if path.is_file()} == here | {Path("pptp-unit")}
+
+
+def test_install_keeps_a_configuration(tmp_path: Path) -> None:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/pptp-manager.yaml").write_text("tunnels: {}\n")
+    make("install", tmp_path)
+    assert (tmp_path / "etc/pptp-manager.yaml").read_text() == "tunnels: {}\n"

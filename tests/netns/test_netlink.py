@@ -1,0 +1,444 @@
+"""netlink.py with the real kernel, each test in a network namespace of its own."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import socket
+import subprocess
+from collections.abc import Callable, Iterator
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path as FilePath
+from typing import Any
+
+import pytest
+from gi.repository import GLib
+
+from pptpd_manager import netlink, routes
+from pptpd_manager.netlink import Netlink
+from pptpd_manager.routes import Link, Path, Route
+
+CLONE_NEWNET = 0x40000000  # sched.h; os.unshare() is in Python 3.12
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+@pytest.fixture(autouse=True)
+def namespace() -> Iterator[None]:
+    """A new network namespace for this thread, with lo up; nothing is left open afterwards."""
+    GLib.MainContext.default().iteration(False)  # opens what it keeps
+    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+    before = len(os.listdir("/proc/self/fd"))
+    outside = os.stat("/proc/thread-self/ns/net").st_ino
+    assert libc.unshare(CLONE_NEWNET) == 0, os.strerror(ctypes.get_errno())
+    try:
+        assert os.stat("/proc/thread-self/ns/net").st_ino != outside
+        ip("link set lo up")
+        yield
+    finally:
+        assert libc.setns(home, CLONE_NEWNET) == 0, os.strerror(ctypes.get_errno())
+        after = len(os.listdir("/proc/self/fd"))
+        os.close(home)
+    assert after == before
+
+
+def ip(*lines: str) -> list[str]:
+    """Run the lines by ip(8); the lines that it prints."""
+    command = ["ip", "-batch", "-"]
+    done = subprocess.run(command, input="\n".join(lines), stdout=subprocess.PIPE, text=True, check=True)
+    return [line.strip() for line in done.stdout.splitlines()]
+
+
+def veth(name: str, *addresses: str) -> int:
+    """Make an interface that is up, with addresses; its index."""
+    ip(
+        f"link add {name} type veth peer name far-{name}",
+        f"link set far-{name} up",
+        *(f"address add {address} dev {name}" for address in addresses),
+        f"link set {name} up",
+    )
+    return socket.if_nametoindex(name)
+
+
+def net(text: str) -> IPv4Network:
+    return IPv4Network(text)
+
+
+def address(text: str) -> IPv4Address:
+    return IPv4Address(text)
+
+
+class Watched:
+    """A Netlink that counts its calls."""
+
+    def __init__(self) -> None:
+        self.links_changed = self.routes_changed = 0
+        self.netlink = Netlink(self._on_links, self._on_routes)
+
+    def _on_links(self) -> None:
+        self.links_changed += 1
+
+    def _on_routes(self) -> None:
+        self.routes_changed += 1
+
+    def turn(self, fact: Callable[[], Any], what: str) -> None:
+        """Run the loop until fact() is true."""
+        over: list[bool] = []
+        deadline = GLib.timeout_add(5000, lambda: over.append(True))
+        while not fact():
+            assert not over, f"waited in vain for {what}"
+            GLib.MainContext.default().iteration(True)
+        GLib.source_remove(deadline)
+
+    def settle(self) -> None:
+        """Take in every event that the kernel has sent."""
+        context = GLib.MainContext.default()
+        while context.iteration(False):
+            pass
+
+
+@pytest.fixture
+def watched() -> Iterator[Watched]:
+    """A Netlink in an empty namespace."""
+    made = Watched()
+    yield made
+    made.netlink.close()
+
+
+@pytest.fixture
+def kernel(watched: Watched) -> Netlink:
+    """A Netlink, to be asked and told."""
+    return watched.netlink
+
+
+# --- links ---
+
+
+def test_links_that_were_there_before() -> None:
+    index = veth("pptp-a")
+    ip("address add 10.9.0.2 peer 10.9.0.1/32 dev pptp-a", "link set pptp-a mtu 1400")
+    veth("other", "192.0.2.2/24")
+    found = Netlink(pytest.fail, pytest.fail)
+    link = Link(index, "pptp-a", True, 1400, address("10.9.0.2"), address("10.9.0.1"))
+    assert found.links() == {"pptp-a": link}
+    assert link.usable
+    assert found.tunnel_indexes() == {index}
+    found.close()
+
+
+def test_a_link_from_its_beginning_to_its_end(watched: Watched) -> None:
+    ip("link add pptp-a type veth peer name far")
+    watched.settle()
+    index = socket.if_nametoindex("pptp-a")
+    assert watched.netlink.links() == {"pptp-a": Link(index, "pptp-a", False, 1500)}
+    ip("link set pptp-a up", "link set far up")
+    watched.settle()
+    assert watched.netlink.links()["pptp-a"].up
+    assert not watched.netlink.links()["pptp-a"].usable
+    ip("address add 10.9.0.2 peer 10.9.0.1/32 dev pptp-a")
+    watched.settle()
+    assert watched.netlink.links()["pptp-a"].usable
+    ip("address delete 10.9.0.2 peer 10.9.0.1/32 dev pptp-a")
+    watched.settle()
+    assert watched.netlink.links() == {"pptp-a": Link(index, "pptp-a", True, 1500)}
+    ip("link delete pptp-a")
+    watched.settle()
+    assert watched.netlink.links() == {}
+
+
+def test_a_link_that_is_renamed(watched: Watched) -> None:
+    """As pppd does with ppp0."""
+    ip("link add ppp0 type veth peer name far")
+    watched.settle()
+    assert watched.netlink.links() == {}
+    ip("link set ppp0 name pptp-a")
+    watched.settle()
+    assert list(watched.netlink.links()) == ["pptp-a"]
+    ip("link set pptp-a name pptp-b")
+    watched.settle()
+    assert list(watched.netlink.links()) == ["pptp-b"]
+    ip("link set pptp-b name ppp0")
+    watched.settle()
+    assert watched.netlink.links() == {}
+
+
+def test_a_burst_is_seen_whole_and_told_once(watched: Watched) -> None:
+    lines = [f"link add pptp-{n} type veth peer name far-{n}" for n in range(20)]
+    ip(*lines, *(f"address add 10.9.{n}.2 peer 10.9.{n}.1/32 dev pptp-{n}" for n in range(20)))
+    watched.settle()
+    links = watched.netlink.links()
+    assert {name: str(link.peer) for name, link in links.items()} == {f"pptp-{n}": f"10.9.{n}.1" for n in range(20)}
+    assert (watched.links_changed, watched.routes_changed) == (1, 1)
+
+
+def test_events_beside_a_request_are_not_lost(watched: Watched) -> None:
+    ip("link add pptp-a type veth peer name far", "link set pptp-a up")
+    assert watched.netlink.table() == []
+    ip("address add 10.9.0.2 peer 10.9.0.1/32 dev pptp-a")
+    watched.netlink.path(address("198.51.100.7"))
+    watched.settle()
+    assert watched.netlink.links()["pptp-a"].local == address("10.9.0.2")
+
+
+def test_an_overrun_is_made_good_by_reading_all_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(netlink, "RECEIVE_BUFFER", 1)  # the kernel makes it its minimum of 2304 bytes
+    reads: list[Netlink] = []
+    read_all = Netlink._read_all
+
+    def counted(self: Netlink) -> None:
+        reads.append(self)
+        read_all(self)
+
+    monkeypatch.setattr(Netlink, "_read_all", counted)
+    watched = Watched()
+    assert len(reads) == 1
+    ip(
+        "link add gone type veth peer name far-gone",
+        *(f"link add pptp-{n} type veth peer name far-{n}" for n in range(20)),
+        *(f"address add 10.9.{n}.2 peer 10.9.{n}.1/32 dev pptp-{n}" for n in range(20)),
+        "link delete gone",
+    )
+    watched.settle()
+    assert len(reads) == 2
+    expected = {f"pptp-{n}": f"10.9.{n}.1" for n in range(20)}
+    assert {name: str(link.peer) for name, link in watched.netlink.links().items()} == expected
+    assert (watched.links_changed, watched.routes_changed) == (1, 1)
+    ip("link delete pptp-0")
+    watched.settle()
+    assert "pptp-0" not in watched.netlink.links()
+    watched.netlink.close()
+
+
+def test_route_changes_are_told(watched: Watched) -> None:
+    veth("wan", "192.0.2.2/24")
+    watched.settle()
+    links, told = watched.links_changed, watched.routes_changed
+    ip("route add 203.0.113.0/24 via 192.0.2.1")
+    watched.turn(lambda: watched.routes_changed == told + 1, "a route that came")
+    ip("route delete 203.0.113.0/24")
+    watched.turn(lambda: watched.routes_changed == told + 2, "a route that went")
+    assert watched.links_changed == links
+
+
+def test_online(watched: Watched) -> None:
+    """With an IPv4 address on an interface that is up, and is neither lo nor a tunnel."""
+
+    def online() -> bool:
+        watched.settle()
+        return watched.netlink.online
+
+    assert not online()
+    veth("pptp-a", "10.9.0.2/32")
+    assert not online()
+    veth("wan")
+    assert not online()
+    ip("address add 2001:db8::2/64 dev wan")
+    assert not online()
+    ip("address add 192.0.2.2/24 dev wan")
+    assert online()
+    ip("link set wan down")
+    assert not online()
+    ip("link set wan up")
+    assert online()
+    ip("address delete 192.0.2.2/24 dev wan")
+    assert not online()
+    ip("address add 192.0.2.2/24 dev wan")
+    assert online()
+    ip("link delete wan")
+    assert not online()
+
+
+def test_a_secondary_address_that_goes(watched: Watched) -> None:
+    veth("wan", "192.0.2.2/24", "192.0.2.3/24")
+    ip("address delete 192.0.2.3/24 dev wan")
+    watched.settle()
+    assert watched.netlink.online
+
+
+# --- asking for routes ---
+
+
+def test_table(kernel: Netlink) -> None:
+    """Unicast routes of the main table; of several next hops the first counts."""
+    wan = veth("wan", "192.0.2.2/24")
+    lan = veth("lan", "198.51.100.2/24")
+    ip(
+        "route add default via 192.0.2.1 proto static metric 100",
+        "route add 203.0.113.0/24 dev lan proto 172 src 198.51.100.2",
+        "route add 10.0.0.0/8 nexthop via 192.0.2.1 dev wan nexthop via 198.51.100.1 dev lan",
+        "route add unreachable 10.1.0.0/16",
+        "route add blackhole 10.2.0.0/16",
+        "route add prohibit 10.3.0.0/16",
+        "route add 10.4.0.0/16 via 192.0.2.1 table 100",
+        "route add 10.5.0.0/16 via 192.0.2.1 table 1000",
+        "route add 2001:db8::/32 dev wan",
+    )
+    assert set(kernel.table()) == {
+        Route(net("0.0.0.0/0"), wan, address("192.0.2.1"), 100, protocol=4),
+        Route(net("192.0.2.0/24"), wan, source=address("192.0.2.2"), protocol=2),
+        Route(net("198.51.100.0/24"), lan, source=address("198.51.100.2"), protocol=2),
+        Route(net("203.0.113.0/24"), lan, source=address("198.51.100.2"), protocol=172),
+        Route(net("10.0.0.0/8"), wan, protocol=3),
+    }
+
+
+def test_a_table_of_a_thousand_routes(kernel: Netlink) -> None:
+    """More than fits in one answer of a dump."""
+    wan = veth("wan", "192.0.2.2/24")
+    wanted = [Route(net(f"10.{n // 250}.{n % 250}.0/24"), wan, address("192.0.2.1")) for n in range(1000)]
+    assert kernel.apply(wanted, []) == []
+    assert {route for route in kernel.table() if route.protocol == routes.PROTOCOL} == set(wanted)
+    assert kernel.apply([], wanted) == []
+    assert [route for route in kernel.table() if route.protocol == routes.PROTOCOL] == []
+
+
+def test_path(watched: Watched) -> None:
+    kernel = watched.netlink
+    server = address("198.51.100.7")
+    assert kernel.path(server) == (None, False)
+    wan = veth("wan", "192.0.2.2/24")
+    watched.settle()
+    assert kernel.path(server) == (None, False)
+    ip("route add default via 192.0.2.1")
+    assert kernel.path(server) == (Path(wan, address("192.0.2.1")), False)
+    assert kernel.path(address("192.0.2.9")) == (Path(wan, None, address("192.0.2.2")), False)
+    ip(f"route add {server} via 192.0.2.1 src 192.0.2.2 proto 172")
+    assert kernel.path(server) == (Path(wan, address("192.0.2.1"), address("192.0.2.2")), True)
+
+
+@pytest.mark.parametrize("kind", ["unreachable", "prohibit", "blackhole", "throw"])
+def test_no_path(kernel: Netlink, kind: str) -> None:
+    veth("wan", "192.0.2.2/24")
+    ip(f"route add {kind} 198.51.100.0/24")
+    assert kernel.path(address("198.51.100.7")) == (None, False)
+
+
+def test_no_path_to_oneself(kernel: Netlink) -> None:
+    veth("wan", "192.0.2.2/24")
+    assert kernel.path(address("192.0.2.2")) == (None, False)
+    assert kernel.path(address("127.0.0.1")) == (None, False)
+
+
+def test_a_path_through_a_tunnel_is_ours(watched: Watched) -> None:
+    tunnel = veth("pptp-a", "10.9.0.2/32")
+    ip("route add default dev pptp-a proto static")
+    watched.settle()
+    path, ours = watched.netlink.path(address("198.51.100.7"))
+    assert (path and path.interface, ours) == (tunnel, True)
+
+
+def test_a_path_by_policy(kernel: Netlink) -> None:
+    """Rules and other tables count: the kernel is asked, not its main table."""
+    veth("wan", "192.0.2.2/24")
+    lan = veth("lan", "203.0.113.2/24")
+    ip(
+        "route add default via 192.0.2.1",
+        "route add default via 203.0.113.1 table 100",
+        "rule add to 198.51.100.0/24 table 100",
+    )
+    assert kernel.path(address("198.51.100.7")) == (Path(lan, address("203.0.113.1")), False)
+
+
+# --- changing routes ---
+
+
+def test_apply(kernel: Netlink) -> None:
+    wan = veth("wan", "192.0.2.2/24")
+    tunnel = veth("pptp-a", "10.9.0.2/32")
+    add = [
+        Route(net("198.51.100.7/32"), wan, address("192.0.2.1"), source=address("192.0.2.2")),
+        Route(net("192.168.10.0/24"), tunnel),
+        Route(net("0.0.0.0/0"), tunnel, metric=50),
+    ]
+    assert kernel.apply(add, []) == []
+    assert [line for line in ip("route") if "kernel" not in line] == [
+        "default dev pptp-a proto 172 scope link metric 50",
+        "192.168.10.0/24 dev pptp-a proto 172 scope link",
+        "198.51.100.7 via 192.0.2.1 dev wan proto 172 src 192.0.2.2",
+    ]
+    assert [route for route in kernel.table() if route.protocol == routes.PROTOCOL] == [add[2], add[1], add[0]]
+    assert routes.changes(frozenset(add), kernel.table()) == ([], [])
+    assert kernel.apply([], add) == []
+    assert [line for line in ip("route") if "kernel" not in line] == []
+
+
+def test_apply_nothing(kernel: Netlink) -> None:
+    assert kernel.apply([], []) == []
+
+
+def test_what_is_there_already_or_gone_already_is_well(kernel: Netlink) -> None:
+    tunnel = veth("pptp-a", "10.9.0.2/32")
+    route = Route(net("192.168.10.0/24"), tunnel)
+    assert kernel.apply([route], []) == []
+    assert kernel.apply([route], []) == []
+    assert kernel.table().count(route) == 1
+    assert kernel.apply([], [route]) == []
+    assert kernel.apply([], [route]) == []
+
+
+@pytest.mark.parametrize("metric", [0, 50])
+def test_a_foreign_route_of_the_same_prefix_and_metric_comes_back(kernel: Netlink, metric: int) -> None:
+    wan = veth("wan", "192.0.2.2/24")
+    tunnel = veth("pptp-a", "10.9.0.2/32")
+    foreign = Route(net("0.0.0.0/0"), wan, address("192.0.2.1"), metric, protocol=3)
+    ours = Route(net("0.0.0.0/0"), tunnel, metric=metric)
+    ip(f"route add default via 192.0.2.1 metric {metric}")
+    server = address("198.51.100.7")
+    assert kernel.path(server)[0] == Path(wan, address("192.0.2.1"))
+    assert kernel.apply([ours], []) == []
+    assert [route for route in kernel.table() if route.prefix == routes.EVERYTHING] == [ours, foreign]
+    path, _ = kernel.path(server)
+    assert path and path.interface == tunnel
+    assert kernel.apply([], [ours]) == []
+    assert [route for route in kernel.table() if route.prefix == routes.EVERYTHING] == [foreign]
+    assert kernel.path(server)[0] == Path(wan, address("192.0.2.1"))
+
+
+def test_what_is_removed_is_ours_alone(kernel: Netlink) -> None:
+    """The same route with another protocol is somebody else's."""
+    tunnel = veth("pptp-a", "10.9.0.2/32")
+    ip("route add 192.168.10.0/24 dev pptp-a proto static")
+    assert kernel.apply([], [Route(net("192.168.10.0/24"), tunnel)]) == []
+    assert ip("route") == ["192.168.10.0/24 dev pptp-a proto static scope link"]
+
+
+def test_refused_routes_are_told_and_the_others_applied(watched: Watched) -> None:
+    wan = veth("wan", "192.0.2.2/24")
+    ip("link add pptp-a type veth peer name far")
+    down = socket.if_nametoindex("pptp-a")
+    good = Route(net("192.168.10.0/24"), wan)
+    no_gateway = Route(net("192.168.20.0/24"), wan, address("203.0.113.1"))
+    no_link = Route(net("192.168.30.0/24"), 4711)
+    link_down = Route(net("192.168.40.0/24"), down)
+    no_source = Route(net("192.168.50.0/24"), wan, source=address("203.0.113.2"))
+    refused = watched.netlink.apply([no_gateway, no_link, link_down, no_source, good], [])
+    assert refused == [
+        (no_gateway, "Network is unreachable"),
+        (no_link, "No such device"),
+        (link_down, "Network is down"),
+        (no_source, "Invalid argument"),
+    ]
+    assert [route for route in watched.netlink.table() if route.protocol == routes.PROTOCOL] == [good]
+
+
+def test_adds_come_before_removals(watched: Watched, tmp_path: FilePath) -> None:
+    """A route that moves to another interface is never missing in between."""
+    one, two = veth("pptp-a", "10.9.0.2/32"), veth("pptp-b", "10.9.1.2/32")
+    before, after = Route(net("192.168.10.0/24"), one), Route(net("192.168.10.0/24"), two)
+    assert watched.netlink.apply([before], []) == []
+    seen = tmp_path / "monitor"
+
+    def marked(mark: str) -> bool:
+        ip(f"route replace {mark} dev pptp-a", f"route delete {mark} dev pptp-a")
+        return f"Deleted {mark} " in seen.read_text()
+
+    with seen.open("wb") as file, subprocess.Popen(["ip", "monitor", "route"], stdout=file) as monitor:
+        tick = GLib.timeout_add(5, lambda: True)
+        watched.turn(lambda: marked("203.0.113.1"), "ip monitor to listen")
+        assert watched.netlink.apply([after], [before]) == []
+        watched.turn(lambda: marked("203.0.113.2"), "ip monitor to see the changes")
+        GLib.source_remove(tick)
+        monitor.kill()
+    assert [line.strip() for line in seen.read_text().splitlines() if "192.168.10.0/24" in line] == [
+        "192.168.10.0/24 dev pptp-b proto 172 scope link",
+        "Deleted 192.168.10.0/24 dev pptp-a proto 172 scope link",
+    ]

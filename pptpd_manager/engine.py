@@ -100,9 +100,9 @@ class Engine:
             [type(action).__name__ for action in actions],
         )
         self.tunnels[name] = after
-        self._log(before, after)
         if self._matters(before, after):
-            self.sync_routes()
+            self.sync_routes()  # before all else: packets wait for them
+        self._log(before, after)
         if self.observer and before != after:
             self.observer.changed(before, after)
         for action in actions:

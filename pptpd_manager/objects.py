@@ -62,7 +62,8 @@ class Call:
 
 
 Method = Callable[..., None]  # (call, *arguments); it ends the call, now or later, or raises DBusError
-Read = Callable[[], Mapping[str, Any]]  # the value of every property
+# The value of every property; for one that tells no changes, a function that gives it when it is asked for.
+Read = Callable[[], Mapping[str, Any]]
 
 
 class Exported:
@@ -85,8 +86,8 @@ class Exported:
             method.name: "(" + "".join(a.signature for a in method.out_args) + ")" for method in interface.methods
         }
         self._types = {property.name: property.signature for property in interface.properties}
-        self._silent = {property.name for property in interface.properties if _emits(property) == "false"}
-        self._told = self.values()
+        self._loud = {property.name for property in interface.properties if _emits(property) != "false"}
+        self._told = self._typed(self._loud)
         if _CLOSURES2:
             self._id = con.register_object_with_closures2(path, interface, self._on_call, self._on_get, None)
         else:
@@ -98,17 +99,17 @@ class Exported:
 
     def values(self) -> dict[str, GLib.Variant]:
         """All properties, typed as the XML says."""
-        read = self._read()
-        return {name: GLib.Variant(signature, read[name]) for name, signature in self._types.items()}
+        return self._typed(set(self._types))
+
+    def _typed(self, names: set[str]) -> dict[str, GLib.Variant]:
+        read = {name: value for name, value in self._read().items() if name in names}
+        now = {name: value() if callable(value) else value for name, value in read.items()}
+        return {name: GLib.Variant(self._types[name], value) for name, value in now.items()}
 
     def changed(self) -> None:
         """Tell the bus exactly the properties whose value differs from the one told last."""
-        now = self.values()
-        news = {
-            name: value
-            for name, value in now.items()
-            if name not in self._silent and not value.equal(self._told[name])
-        }
+        now = self._typed(self._loud)
+        news = {name: value for name, value in now.items() if not value.equal(self._told[name])}
         self._told = now
         if news:
             self.con.emit_signal(

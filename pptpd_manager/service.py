@@ -342,8 +342,8 @@ class Service:
             "Since": times.since,
             "Routes": sorted(mine),
             "LastError": (t.failure.reason.name, t.failure.sentence, times.failed) if t.failure else ("", "", 0),
-            "ReceivedBytes": _counter(name, "rx_bytes"),
-            "SentBytes": _counter(name, "tx_bytes"),
+            "ReceivedBytes": lambda: _counter(name, "rx_bytes"),
+            "SentBytes": lambda: _counter(name, "tx_bytes"),
         }
 
 

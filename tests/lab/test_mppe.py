@@ -96,11 +96,12 @@ def test_optional_falls_back_and_says_so() -> None:
     lab.configure({"work": {**lab.ALICE, "server": NOMPPE_SERVER, "mppe": "optional"}})
     lab.systemctl("start", "pptp@work")
     lab.wait_for(lambda: lab.active("work") == "active", "up without MPPE", 60)
-    assert "NOT ENCRYPTED, the server refuses MPPE" in lab.status("work")
+    lab.wait_for(lambda: "NOT ENCRYPTED, the server refuses MPPE" in lab.status("work"), "systemctl status says so")
 
 
 def test_optional_encrypts_where_the_server_can() -> None:
     lab.configure({"work": {**lab.ALICE, "mppe": "optional"}})
     assert lab.systemctl("start", "pptp@work") == 0
     assert "MPPE 128-bit stateless compression enabled" in lab.status("work")
+    lab.wait_for(lambda: 'Status: "Up: ' in lab.status("work"), "systemctl status says that it is up")
     assert "NOT ENCRYPTED" not in lab.status("work")

@@ -16,9 +16,9 @@ def test_start_returns_when_the_link_is_up_with_its_routes() -> None:
     assert lab.state("work") == "up"
     assert lab.passes()
     assert lab.out("curl", "-s", f"http://{lab.INSIDE}/").strip() == "hello from behind the tunnel"
-    text = lab.status("work")
-    assert f"Up: pptp-work 10.9.0.100 to 10.9.0.1 through {lab.SERVER} ({lab.SERVER}); routes: 192.168.10.0/24" in text
-    assert "pppd file /run/pptp-manager/work.options" in text, "pppd is the unit's main process"
+    up = f'Status: "Up: pptp-work 10.9.0.100 to 10.9.0.1 through {lab.SERVER} ({lab.SERVER}); routes: 192.168.10.0/24"'
+    lab.wait_for(lambda: up in lab.status("work"), "systemctl status says so")
+    assert "pppd file /run/pptp-manager/work.options" in lab.status("work"), "pppd is the unit's main process"
     assert (lab.OPTIONS / "work.options").stat().st_mode & 0o777 == 0o600
     assert lab.get("work", "Routes") == 'as 1 "192.168.10.0/24"'
     assert lab.get("work", "LocalAddress") == 's "10.9.0.100"' and lab.get("work", "PeerAddress") == 's "10.9.0.1"'

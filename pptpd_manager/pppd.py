@@ -14,10 +14,11 @@ from pptpd_manager.config import Mppe, TunnelConfig, interface_name
 
 # Which pppd options each strength of MPPE is. pppd without require-mppe never offers it, and rejects a peer's
 # offer, so OPTIONAL is a first dial with it and, when the server refuses, a second one without (ccp.c).
+# Both strengths by name, since require-mppe means 40 bits alone in pppd 2.5.2.
 _MPPE = {
     Mppe.REQUIRE_128: ("require-mppe-128",),
-    Mppe.REQUIRE: ("require-mppe",),
-    Mppe.OPTIONAL: ("require-mppe",),
+    Mppe.REQUIRE: ("require-mppe-40", "require-mppe-128"),
+    Mppe.OPTIONAL: ("require-mppe-40", "require-mppe-128"),
     Mppe.OFF: ("nomppe",),
 }
 # What a tunnel never wants from /etc/ppp/options, which pppd reads first and always, and what supervision needs:

@@ -74,8 +74,9 @@ def test_required_and_the_server_without_it(mppe: str, tmp_path: Path) -> None:
     assert not protocols & {IPV4, COMPRESSED}, protocols
 
 
-def test_required_and_there_nothing_goes_in_the_clear(tmp_path: Path) -> None:
-    lab.configure({"work": lab.ALICE})
+@pytest.mark.parametrize("mppe", ["require-128", "require"])
+def test_required_and_there_nothing_goes_in_the_clear(mppe: str, tmp_path: Path) -> None:
+    lab.configure({"work": {**lab.ALICE, "mppe": mppe}})
     with captured(tmp_path / "gre.pcap"):
         assert lab.systemctl("start", "pptp@work") == 0
         assert lab.passes()

@@ -65,8 +65,8 @@ def test_the_whole_file() -> None:
     ("mppe", "plain", "words"),
     [
         (Mppe.REQUIRE_128, False, {"require-mppe-128"}),
-        (Mppe.REQUIRE, False, {"require-mppe"}),
-        (Mppe.OPTIONAL, False, {"require-mppe"}),
+        (Mppe.REQUIRE, False, {"require-mppe-40", "require-mppe-128"}),
+        (Mppe.OPTIONAL, False, {"require-mppe-40", "require-mppe-128"}),
         (Mppe.OPTIONAL, True, {"nomppe"}),
         (Mppe.OFF, False, {"nomppe"}),
     ],

@@ -58,8 +58,8 @@ class _Daemon:
         self._netlink = Netlink(self._links_changed, self._routes_changed)
         self._engine = Engine(Edges(self._units, self._netlink, OptionFiles(runtime), timers, time.monotonic))
         self._service = service.Service(self._con, self._engine, self._units, timers, self._settings, self._reload)
-        self._unknown = 0  # units whose state systemd has not said yet
-        self._serving = False
+        self._unknown: set[str] = set()  # the tunnels whose units systemd has not told the state of yet
+        self._listed = False
 
     def run(self) -> int:
         signal.signal(signal.SIGTERM, lambda *_: self._stop())
@@ -75,15 +75,16 @@ class _Daemon:
 
     def _adopt(self, names: list[str]) -> None:
         """Take over what runs, then serve."""
-        self._unknown = len(names)
+        self._unknown = set(names)
         for name in names:
             self._units.state(name, lambda unit, name=name: self._adopt_one(name, unit))  # type: ignore[misc]
         if not names:
             self._serve()
 
     def _adopt_one(self, name: str, unit: UnitState) -> None:
+        self._unknown.discard(name)
+        self._listed = True  # what systemd tells from here on is news to us
         self._engine.adopt(name, unit)
-        self._unknown -= 1
         if not self._unknown:
             self._serve()
 
@@ -99,7 +100,7 @@ class _Daemon:
             self._stop(EX_UNAVAILABLE)
             return
         self._engine.clean()
-        self._serving = True
+        self._listed = True
         self._notify.ready()
         self._tell()
         log.info(
@@ -137,7 +138,8 @@ class _Daemon:
             self._unit_is(name, unit)
 
     def _unit_is(self, name: str, unit: UnitState) -> None:
-        if self._serving and not (unit.active in ("inactive", "failed") and unit.job in ("start", "restart")):
+        known = self._listed and name not in self._unknown
+        if known and not (unit.active in ("inactive", "failed") and unit.job in ("start", "restart")):
             self._engine.unit_changed(name, unit)
             self._tell()
 

@@ -13,13 +13,16 @@ prefix ?= /usr
 sysconfdir ?= /etc
 privatedir := $(prefix)/lib/pptp-manager
 unitdir := $(prefix)/lib/systemd/system
+docdir := $(prefix)/share/doc/pptp-manager
 
 .PHONY: install uninstall check test demo shell clean
 
 install:
 	install -d $(DESTDIR)$(privatedir)/pptpd_manager/dbus $(DESTDIR)$(prefix)/sbin $(DESTDIR)$(unitdir) \
 		$(DESTDIR)$(prefix)/share/dbus-1/system-services $(DESTDIR)$(prefix)/share/dbus-1/system.d \
-		$(DESTDIR)$(prefix)/share/dbus-1/interfaces $(DESTDIR)$(sysconfdir)/iproute2/rt_protos.d
+		$(DESTDIR)$(prefix)/share/dbus-1/interfaces $(DESTDIR)$(sysconfdir)/iproute2/rt_protos.d \
+		$(DESTDIR)$(docdir)
+	install -m 0644 README.md CHANGELOG.md $(DESTDIR)$(docdir)
 	install -m 0644 pptpd_manager/*.py $(DESTDIR)$(privatedir)/pptpd_manager
 	install -m 0644 pptpd_manager/dbus/*.xml $(DESTDIR)$(privatedir)/pptpd_manager/dbus
 	install -m 0644 pptpd_manager/dbus/*.xml $(DESTDIR)$(prefix)/share/dbus-1/interfaces
@@ -36,14 +39,17 @@ install:
 		systemctl reload dbus.service; systemctl try-restart pptp-manager.service; }
 
 uninstall:
-	[ -n "$(DESTDIR)" ] || ! [ -d /run/systemd/system ] || systemctl disable --now 'pptp@*.service' pptp-manager.service
-	rm -rf $(DESTDIR)$(privatedir)
+	[ -n "$(DESTDIR)" ] || ! [ -d /run/systemd/system ] || { systemctl stop 'pptp@*.service' pptp-manager.service; \
+		systemctl disable pptp@.service pptp-manager.service; }
+	rm -rf $(DESTDIR)$(privatedir) $(DESTDIR)$(docdir)
+	[ -n "$(DESTDIR)" ] || rm -rf /run/pptp-manager
 	rm -f $(DESTDIR)$(prefix)/sbin/pptp-manager $(DESTDIR)$(unitdir)/pptp-manager.service \
 		$(DESTDIR)$(unitdir)/pptp@.service $(DESTDIR)$(prefix)/share/dbus-1/system-services/org.pptpmanager1.service \
 		$(DESTDIR)$(prefix)/share/dbus-1/system.d/org.pptpmanager1.conf \
 		$(DESTDIR)$(prefix)/share/dbus-1/interfaces/org.pptpmanager1.xml \
 		$(DESTDIR)$(prefix)/share/dbus-1/interfaces/org.pptpmanager1.Tunnel.xml \
 		$(DESTDIR)$(sysconfdir)/iproute2/rt_protos.d/pptp-manager.conf
+	[ -n "$(DESTDIR)" ] || ! [ -d /run/systemd/system ] || { systemctl daemon-reload; systemctl reload dbus.service; }
 
 # Two at a time: the tests on a bus mostly wait.
 check:
@@ -52,6 +58,11 @@ check:
 
 test: check
 	tests/lab/run $(SUITES)
+
+# The guest's output is a pipe, so whether there is a terminal to colour for is seen here. PPTP_DEMO_COLOR=1: also without.
+demo:
+	@if [ -z "$$NO_COLOR" ] && { [ -n "$$PPTP_DEMO_COLOR" ] || [ -t 1 ]; }; then color=--color; else color=; fi; \
+		lab/lab run $(SUITE) --timeout 300 -- /usr/bin/python3 /lab/src/lab/demo.py $$color
 
 shell:
 	lab/lab shell $(SUITE)

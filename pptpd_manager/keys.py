@@ -103,7 +103,7 @@ MPPE: Key[Mppe] = Key(
     Choice(Mppe),
     Mppe.REQUIRE_128,
     "the encryption: 128 bits required, any strength required, as the server likes, or none",
-    "require-mppe-128, require-mppe, nomppe",
+    "require-mppe-128, require-mppe-40, nomppe",
 )
 REFUSE_EAP = Key("refuse-eap", _FLAG, True, "do not log in by EAP", "refuse-eap")
 REFUSE_PAP = Key("refuse-pap", _FLAG, True, "do not log in by PAP (the password in clear)", "refuse-pap")

@@ -127,5 +127,19 @@ def test_an_upgrade_loses_nothing() -> None:
 
 
 def test_the_units_are_well_formed() -> None:
-    done = lab.run("systemd-analyze", "verify", "--man=no", "pptp-manager.service", "pptp@work.service")
+    done = lab.run("systemd-analyze", "verify", "pptp-manager.service", "pptp@work.service")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_uninstall_leaves_nothing_but_the_configuration() -> None:
+    up()
+    lab.out("systemctl", "enable", "pptp@work")
+    lab.out("make", "-C", "/lab/src", "uninstall", timeout=120)
+    assert not lab.clients()
+    places = ("/etc", "/usr", "/run", "/var")
+    names = ("*pptp-manager*", "*pptpmanager*", "pptp@*", "pptp-unit", "pptpd_manager")
+    found = lab.out("find", *places, *" -o ".join(f"-name {name}" for name in names).split()).splitlines()
+    found = [path for path in found if not path.startswith("/run/systemd/")]
+    assert found == ["/etc/pptp-manager.yaml"]
+    lab.out("make", "-C", "/lab/src", "install", timeout=120)
+    assert lab.systemctl("start", "pptp@work") == 0 and lab.passes()

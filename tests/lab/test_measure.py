@@ -1,4 +1,4 @@
-"""The measuring measures: each connect of each way got a ping through and a route. The figures are shown, not judged."""
+"""Each connect, ours and pon's, gets a ping through and has its route. The figures are shown, not judged."""
 
 from __future__ import annotations
 

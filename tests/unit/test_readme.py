@@ -1,0 +1,77 @@
+"""README.md against what it tells of."""
+
+from __future__ import annotations
+
+import re
+from enum import Enum
+from pathlib import Path
+
+import pytest
+
+from pptpd_manager import reasons
+from pptpd_manager.keys import KEYS, Key
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text()
+MODULES = sorted(path.name for path in (ROOT / "pptpd_manager").glob("*.py") if path.name != "__init__.py")
+
+
+def default(key: Key[object]) -> str:
+    """The key's default as it would be written in the file."""
+    match key.default:
+        case None:
+            return "required"
+        case bool():
+            return f"`{str(key.default).lower()}`"
+        case Enum():
+            return f"`{key.default.value}`"
+        case () | "":
+            return "none"
+        case _:
+            return f"`{key.default}`"
+
+
+def row(key: Key[object]) -> str:
+    """The key's line in the table."""
+    pppd = ", ".join(f"`{option}`" for option in key.pppd.split(", ")) if key.pppd else ""
+    return f"| `{key.name}` | {default(key)} | {key.kind.says} | {key.meaning} | {pppd} |".replace("|  |", "| |")
+
+
+def test_the_table_of_keys_is_keys_py() -> None:
+    table = README.partition("| key | default | value | meaning | pppd's option |\n")[2].partition("\n\n")[0]
+    assert table.splitlines()[1:] == [row(key) for key in KEYS]
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_each_module_is_told_of(module: str) -> None:
+    assert len(re.findall(rf"^\| `{re.escape(module)}` \| .+ \|$", README, re.MULTILINE)) == 1
+
+
+def test_no_module_is_told_of_that_is_not_there() -> None:
+    assert sorted(re.findall(r"^\| `(\w+\.py)` \|", README, re.MULTILINE)) == MODULES
+
+
+@pytest.mark.parametrize("folder", re.findall(r"^\| (`[a-z_/]+/`(?:, `[a-z_/]+/`)*) \|", README, re.MULTILINE))
+def test_folders_are_there(folder: str) -> None:
+    assert all((ROOT / name).is_dir() for name in re.findall(r"`([^`]+)`", folder))
+
+
+def test_reasons_are_named_right() -> None:
+    named = re.findall(r"PPTP_REASON=([a-z-]+)", README)
+    assert named and set(named) <= set(reasons.REASONS)
+
+
+def test_packages_are_those_that_the_lab_installs() -> None:
+    wanted = re.search(r"apt install ((?:[^\\\n]|\\\n)+)", README)
+    assert wanted
+    rootfs = (ROOT / "lab/rootfs.py").read_text()
+    names = set(wanted[1].replace("\\\n", " ").split()) - {
+        "git",
+        "gir1.2-glib-2.0",
+    }  # the latter comes with python3-gi
+    assert {name for name in names if f'"{name}"' not in rootfs} == set()
+
+
+def test_make_targets_are_there() -> None:
+    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert set(re.findall(r"\bmake ([a-z]+)\b(?=[ `\n])", README.partition("## Working on it")[2])) <= set(targets)

@@ -238,7 +238,7 @@ def refuse() -> None:
 def compare() -> None:
     """The figures."""
     screen.heading(f"Beside `pon` with a script in ip-up.d: {CONNECTS} connects each, in turns, a ping every 20 ms")
-    screen.command("systemctl start pptp@work / pon lab updetach persist")
+    screen.command("busctl call ... Connect s work / pon lab updetach persist")
     times = measure.compare(CONNECTS)
     screen.output(measure.table(times))
     check(all(run.route > 0 for runs in times.values() for run in runs), "every connect got its route")

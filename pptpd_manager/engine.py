@@ -102,11 +102,15 @@ class Engine:
         self.tunnels[name] = after
         if self._matters(before, after):
             self.sync_routes()  # before all else: packets wait for them
+        for action in actions:
+            if isinstance(action, events.Answer):  # and a main process for this
+                self._answer(name, action)
         self._log(before, after)
         if self.observer and before != after:
             self.observer.changed(before, after)
         for action in actions:
-            self._act(after, action)
+            if not isinstance(action, events.Answer):
+                self._act(after, action)
         self._forget(name)
 
     def _made(self, name: str) -> Tunnel:
@@ -333,7 +337,7 @@ class Engine:
                 edges.units.stop(name, lambda text: self._unit_refused(name, text))
             case events.RestartUnit():
                 edges.units.restart(name, lambda text: self._unit_refused(name, text))
-            case events.Answer() | events.AnswerReady() | events.AnswerEnded() | events.Tell():
+            case events.AnswerReady() | events.AnswerEnded() | events.Tell():
                 self._answer(name, action)
 
     def _answer(

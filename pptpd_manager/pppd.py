@@ -21,14 +21,18 @@ _MPPE = {
     Mppe.OPTIONAL: ("require-mppe-40", "require-mppe-128"),
     Mppe.OFF: ("nomppe",),
 }
+CALL = "/usr/lib/pptp-manager/pptp-unit call"  # runs pptp
+
 # What a tunnel never wants from /etc/ppp/options, which pppd reads first and always, and what supervision needs:
-# one run a dial (nodetach, nopersist), up_sdnotify for the unit's READY=1 and no routes and no log of pppd's own.
+# one run a dial (nodetach, nopersist), up_sdnotify for the unit's READY=1 and no routes of pppd's own. pppd always
+# logs to syslog; its standard output, /dev/null, gets the lines as well and is what pptp's errors go to, which are in
+# syslog too (without logfd they would go to a file in /var/log).
 # noipv6: else IPv6CP could be up first and send READY=1 before there is an IPv4 address.
 _ALWAYS = (
     "nodetach",
     "nopersist",
     "up_sdnotify",
-    "nolog",
+    "logfd 1",
     "noauth",
     "noipdefault",
     "nodefaultroute",
@@ -68,7 +72,7 @@ def options(config: TunnelConfig, run: str, address: IPv4Address, *, plain: bool
     lines: list[tuple[str, ...]] = [
         (
             "pty",
-            f"exec pptp {address} --nolaunchpppd --nohostroute --loglevel 0 --logstring {log_name(config.name, run)}",
+            f"exec {CALL} {log_name(config.name, run)} {address}",
         ),
         ("ifname", interface_name(config.name)),
         ("linkname", config.name),

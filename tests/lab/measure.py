@@ -46,7 +46,10 @@ class Times:
     route: float
 
 
-START = Way("pptp-manager", ("systemctl", "start", "pptp@work"), ("systemctl", "stop", "pptp@work"), "pptp-work")
+CONNECT, DISCONNECT = (
+    ("busctl", "--timeout=60", "call", *lab.BUS, method, "s", "work") for method in ("Connect", "Disconnect")
+)
+OURS = Way("pptp-manager", CONNECT, DISCONNECT, "pptp-work")
 PON = Way("pon, ip-up.d", ("pon", "lab", "updetach", "persist"), ("poff", "lab"), "ppp0")
 
 
@@ -74,10 +77,10 @@ def pon_configured() -> Iterator[None]:
 
 def compare(count: int, told: Callable[[Way, Times], None] | None = None) -> dict[Way, list[Times]]:
     """Each way's times, count of them, taken in turns. Tunnel "work" is configured and down. told: of each at once."""
-    times: dict[Way, list[Times]] = {START: [], PON: []}
+    times: dict[Way, list[Times]] = {OURS: [], PON: []}
     with pon_configured():
         for number in range(count):
-            for way in (START, PON) if number % 2 == 0 else (PON, START):
+            for way in (OURS, PON) if number % 2 == 0 else (PON, OURS):
                 times[way].append(measured(way))
                 if told:
                     told(way, times[way][-1])
@@ -170,13 +173,13 @@ def summary(figures: list[float]) -> str:
 
 def table(times: dict[Way, list[Times]]) -> str:
     """The figures side by side, and how many times as long pon takes."""
-    columns = [times[START], times[PON]]
+    columns = [times[OURS], times[PON]]
     rows: tuple[tuple[str, list[list[float]]], ...] = (
         ("first ping through the route", [[one.first_ping for one in column] for column in columns]),
         ("link up to route", [[one.route for one in column] for column in columns]),
         ("command returns", [[one.returned for one in column] for column in columns]),
     )
-    lines = [f"{'seconds: median (range)':<34}{START.name:<22}{PON.name:<22}{'pon / ours':>10}"]
+    lines = [f"{'seconds: median (range)':<34}{OURS.name:<22}{PON.name:<22}{'pon / ours':>10}"]
     for title, (ours, pon) in rows:
         ratio = statistics.median(pon) / statistics.median(ours)
         lines.append(f"{title:<34}{summary(ours):<22}{summary(pon):<22}{ratio:>10.{2 if ratio < 10 else 0}f}")

@@ -28,6 +28,6 @@ def test_each_connect_has_its_route_and_the_figures_are_these() -> None:
     untouched = lab.routes()
     times = measure.compare(3)
     print(measure.table(times))
-    assert {way.name: len(runs) for way, runs in times.items()} == {measure.START.name: 3, measure.PON.name: 3}
+    assert {way.name: len(runs) for way, runs in times.items()} == {measure.OURS.name: 3, measure.PON.name: 3}
     assert all(run.first_ping > 0 and run.route > 0 for runs in times.values() for run in runs)
     assert lab.routes() == untouched and not measure.PEER.exists() and not measure.SCRIPT.exists()

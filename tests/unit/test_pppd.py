@@ -50,13 +50,12 @@ def getword(line: bytes) -> list[bytes]:
 def test_the_whole_file() -> None:
     assert pppd.options(CONFIG, RUN, ADDRESS).decode() == (
         "# run 0123456789abcdef0123456789abcdef of tunnel work: vpn.example.com is 203.0.113.1\n"
-        'pty "exec\\040pptp\\040203.0.113.1\\040--nolaunchpppd\\040--nohostroute\\040--loglevel\\0400'
-        '\\040--logstring\\040work-01234567"\n'
+        'pty "exec\\040/usr/lib/pptp-manager/pptp-unit\\040call\\040work-01234567\\040203.0.113.1"\n'
         'ifname "pptp-work"\nlinkname "work"\nipparam "work"\nremotename "PPTP"\n'
         'user "CORP\\134alice"\npassword "secret"\n'
         "refuse-eap\nrefuse-pap\nrefuse-chap\nrefuse-mschap\nrequire-mppe-128\n"
         'mtu "1400"\nmru "1400"\nlcp-echo-interval "3"\nlcp-echo-failure "5"\n'
-        "nodetach\nnopersist\nup_sdnotify\nnolog\nnoauth\nnoipdefault\nnodefaultroute\nnoipv6\nnobsdcomp\nnodeflate\n"
+        "nodetach\nnopersist\nup_sdnotify\nlogfd 1\nnoauth\nnoipdefault\nnodefaultroute\nnoipv6\nnobsdcomp\nnodeflate\n"
         "novj\nnovjccomp\nhide-password\n"
     )
 

@@ -329,6 +329,6 @@ def _silence(lines: tuple[Line, ...]) -> Reason:
     return TCP_SILENT
 
 
-def printable(text: str) -> str:
-    """text in printable ASCII without quotes or backslashes, at most 120 characters: a server may send anything."""
-    return _UNSAFE.sub("?", text)[:120]
+def printable(text: str, longest: int = 120) -> str:
+    """text in printable ASCII without double quotes and backslashes, cut when too long: a server may send anything."""
+    return _UNSAFE.sub("?", text)[:longest]

@@ -16,6 +16,8 @@ from pptpd_manager.reasons import Failure, printable
 
 log = logging.getLogger(__name__)
 
+PROBLEM_CHARACTERS = 400  # of one problem in a reason; its end says how to mend it
+
 
 class Settings:
     """config: in force; problems: of the file as last read, empty when that is what is in force."""
@@ -31,7 +33,7 @@ class Settings:
         """Why a tunnel that is not in the configuration is not."""
         if self.problems:
             more = f" and {len(self.problems) - 1} more" if len(self.problems) > 1 else ""
-            return Failure(reasons.BAD_CONFIGURATION, printable(self.problems[0]) + more)
+            return Failure(reasons.BAD_CONFIGURATION, printable(self.problems[0], PROBLEM_CHARACTERS) + more)
         return Failure(
             reasons.NOT_CONFIGURED, printable(f"in {self.path}: {', '.join(self.config.tunnels) or 'none'}")
         )

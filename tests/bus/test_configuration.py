@@ -75,9 +75,9 @@ def test_a_file_that_others_can_read(bare: World) -> None:
     )
     assert problems(bare) == [found]
     run = bare.set_unit("office", "activating", "start", new_run=True)
-    assert bare.dial("office", run).startswith("exit 78 The configuration has errors. (")
-    bare.expected = [line for line in bare.log().splitlines() if not line.startswith("INFO: ")]
-    assert bare.expected[0] == f"ERROR: {found}"
+    text = f"The configuration has errors. ({found}) Mend the file and run: systemctl reload pptp-manager"
+    assert bare.dial("office", run) == f"exit 78 {text}"
+    bare.expected = [f"ERROR: {found}", f"ERROR: tunnel office: failed: {text}"]
 
 
 def test_broken_at_a_restart(bare: World) -> None:

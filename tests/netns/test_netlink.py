@@ -210,6 +210,9 @@ def test_an_overrun_is_made_good_by_reading_all_again(monkeypatch: pytest.Monkey
 
 def test_route_changes_are_told(watched: Watched) -> None:
     veth("wan", "192.0.2.2/24")
+    # The carrier comes a moment after the link, as an event of its own.
+    show = ["ip", "-o", "link", "show", "wan"]
+    watched.turn(lambda: b"state UP" in subprocess.run(show, capture_output=True, check=True).stdout, "the carrier")
     watched.settle()
     links, told = watched.links_changed, watched.routes_changed
     ip("route add 203.0.113.0/24 via 192.0.2.1")

@@ -55,8 +55,8 @@ def test_the_whole_file() -> None:
         'user "CORP\\134alice"\npassword "secret"\n'
         "refuse-eap\nrefuse-pap\nrefuse-chap\nrefuse-mschap\nrequire-mppe-128\n"
         'mtu "1400"\nmru "1400"\nlcp-echo-interval "3"\nlcp-echo-failure "5"\n'
-        "nodetach\nnopersist\nup_sdnotify\nlogfd 1\nnoauth\nnoipdefault\nnodefaultroute\nnoipv6\nnobsdcomp\nnodeflate\n"
-        "novj\nnovjccomp\nhide-password\n"
+        "nodetach\nnopersist\nup_sdnotify\nlogfd 1\nnoauth\nnoipdefault\nnodefaultroute\nnoipv6\nnobsdcomp\n"
+        "nodeflate\nnovj\nnovjccomp\nhide-password\n"
     )
 
 

@@ -49,7 +49,7 @@ def test_broken_at_the_start(bare: World) -> None:
     assert bare.problems() == found
     assert bare.call("ListTunnels") == []
     run = bare.set_unit("office", "activating", "start", new_run=True)
-    sentence = f"The configuration has errors. ({found[0][:120]} and 1 more)"
+    sentence = f"The configuration has errors. ({found[0]} and 1 more)"
     advice = "Mend the file and run: systemctl reload pptp-manager"
     assert bare.dial("office", run) == f"exit 78 {sentence} {advice}"
     bare.ended("office", run, status="78")

@@ -81,7 +81,9 @@ class _Daemon:
         if not names:
             self._serve()
 
-    def _adopt_one(self, name: str, unit: UnitState) -> None:
+    def _adopt_one(self, name: str, unit: UnitState | None) -> None:
+        if unit is None:
+            return self._no_systemd(f"not on the state of tunnel {name}")  # systemd starts us again
         self._unknown.discard(name)
         self._listed = True  # what systemd tells from here on is news to us
         self._engine.adopt(name, unit)
@@ -101,6 +103,8 @@ class _Daemon:
             return
         self._engine.clean()
         self._listed = True
+        if not self._settings.problems:  # what is not in the file any more is to stop
+            self._engine.configure(self._settings.config, self._settings.absent)
         self._notify.ready()
         self._tell()
         log.info(
@@ -133,13 +137,12 @@ class _Daemon:
         these are asked again: they are true when there is no job that starts the unit.
         """
         if unit.active in ("inactive", "failed"):
-            self._units.state(name, lambda now: self._unit_is(name, now))
+            self._units.state(name, lambda now: self._unit_is(name, now) if now else None)
         else:
             self._unit_is(name, unit)
 
     def _unit_is(self, name: str, unit: UnitState) -> None:
-        known = self._listed and name not in self._unknown
-        if known and not (unit.active in ("inactive", "failed") and unit.job in ("start", "restart")):
+        if self._listed and name not in self._unknown:
             self._engine.unit_changed(name, unit)
             self._tell()
 
@@ -152,7 +155,7 @@ class _Daemon:
 
     def _tell(self) -> None:
         """Show in systemctl status how the tunnels are."""
-        counts = Counter(tunnel.state for tunnel in self._engine.tunnels.values())
+        counts = Counter(tunnel.state for tunnel in self._engine.tunnels.values() if tunnel.config or not tunnel.ended)
         text = ", ".join(f"{counts[state]} {state.value}" for state in State if counts[state]) or "no tunnels"
         problems = len(self._settings.problems)
         self._notify.status(text + (f"; the file has errors ({problems}) and is not in force" if problems else ""))

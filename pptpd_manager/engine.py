@@ -127,7 +127,7 @@ class Engine:
             and t.autopsy is None
             and not t.called
             and not t.asking
-            and t.state in (State.IDLE, State.FAILED)
+            and t.state is State.IDLE  # a failed one is tried again when it is configured
             and not any(queued == name for queued, _ in self._queue)
         ):
             del self.tunnels[name]
@@ -163,7 +163,7 @@ class Engine:
         for name in [*config.tunnels, *(name for name in self.tunnels if name not in config.tunnels)]:
             new = config.tunnels.get(name)
             known = self.tunnels.get(name)
-            if known is None or known.config != new:
+            if known is None or known.config != new or (new is None and not known.ended):
                 self.feed(name, events.Configured(new, bool(known and new and self._dials_anew(known, new)), absent))
         self.sync_routes()
 
@@ -208,8 +208,9 @@ class Engine:
             self.feed(name, events.Configured(t.config, redial=True))
 
     def unit_changed(self, name: str, unit: UnitState) -> None:
-        """systemd tells of the unit; of one that is not configured only while something waits for it."""
-        if name in self.tunnels:
+        """The unit is in that state; one that systemd is about to start is not taken for stopped."""
+        starting = unit.active in ("inactive", "failed") and unit.job in ("start", "restart")
+        if name in self.tunnels and not starting:
             self.feed(name, events.UnitChanged(unit.active, unit.sub, unit.run))
 
     def clean(self) -> None:
@@ -312,8 +313,8 @@ class Engine:
             case events.Resolve():
                 resolve(
                     action.server,
-                    lambda addresses: self.feed(name, events.Resolved(action.run, addresses)),
-                    lambda failure: self.feed(name, events.ResolveFailed(action.run, failure)),
+                    lambda addresses: self.feed(name, events.Resolved(action.run, action.server, addresses)),
+                    lambda failure: self.feed(name, events.ResolveFailed(action.run, action.server, failure)),
                 )
             case events.FindPath():
                 self.feed(name, events.PathFound(action.run, action.address, self._path(action.address)))
@@ -332,11 +333,11 @@ class Engine:
             case events.HangUp():
                 edges.units.kill(name, hard=action.hard)
             case events.StartUnit():
-                edges.units.start(name, lambda text: self._unit_refused(name, text))
+                edges.units.start(name, lambda: self._accepted(name), lambda text: self._unit_refused(name, text))
             case events.StopUnit():
-                edges.units.stop(name, lambda text: self._unit_refused(name, text))
+                edges.units.stop(name, lambda: self._told_to_stop(name), lambda text: self._unit_refused(name, text))
             case events.RestartUnit():
-                edges.units.restart(name, lambda text: self._unit_refused(name, text))
+                edges.units.restart(name, lambda: self._accepted(name), lambda text: self._unit_refused(name, text))
             case events.AnswerReady() | events.AnswerEnded() | events.Tell():
                 self._answer(name, action)
 
@@ -354,6 +355,15 @@ class Engine:
                 self.observer.ended(name, action.run)
             case events.Tell():
                 self.observer.told(name, action.failure)
+
+    def _accepted(self, name: str) -> None:
+        if name in self.tunnels:
+            self.feed(name, events.UnitAccepted())
+
+    def _told_to_stop(self, name: str) -> None:
+        """A unit that was down already tells of no change, so it is looked at."""
+        self._accepted(name)
+        self._edges.units.state(name, lambda unit: self.unit_changed(name, unit) if unit else None)
 
     def _unit_refused(self, name: str, text: str) -> None:
         log.warning("systemd refuses: %s", text, extra=journal.of_tunnel(name, unit_name(name)))

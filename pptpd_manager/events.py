@@ -124,6 +124,11 @@ class UnitChanged:
 
 
 @dataclass(frozen=True)
+class UnitAccepted:
+    """systemd has the order to start, restart or stop the unit."""
+
+
+@dataclass(frozen=True)
 class UnitRefused:
     """systemd does not start, stop or restart the unit."""
 
@@ -165,17 +170,19 @@ class NetworkChanged:
 
 @dataclass(frozen=True)
 class Resolved:
-    """The server's addresses; never empty."""
+    """The server's addresses; never empty. server: which one's, since another may be configured by now."""
 
     run: str
+    server: str
     addresses: tuple[IPv4Address, ...]
 
 
 @dataclass(frozen=True)
 class ResolveFailed:
-    """The server's name has no address."""
+    """The server's name has no address. server: as in Resolved."""
 
     run: str
+    server: str
     failure: Failure
 
 
@@ -225,6 +232,7 @@ Event = (
     | RunEnded
     | LogRead
     | UnitChanged
+    | UnitAccepted
     | UnitRefused
     | Adopted
     | ConnectAsked

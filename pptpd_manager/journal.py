@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 ENOUGH = "Exit."  # what pppd logs last (main.c); without it the journal may not have all of its lines yet
 AGAIN_MS = 60
 TRIES = 8
+LONGEST_MS = 5000
 _PRIORITIES = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
 
 LINES = 400  # the last of them; a run that was up for a week has said much that does not matter
@@ -72,7 +73,10 @@ def read_run(run: str, pid: int, log_name: str, then: Callable[[tuple[Line, ...]
 
 class _Reading:
     def __init__(self, run: str, pid: int, log_name: str, then: Callable[[tuple[Line, ...]], None]) -> None:
-        self.run, self.pid, self.log_name, self.then, self.tries = run, pid, log_name, then, 0
+        self.run, self.pid, self.log_name, self.tries = run, pid, log_name, 0
+        self.then: Callable[[tuple[Line, ...]], None] | None = then
+        self.child: Gio.Subprocess | None = None
+        GLib.timeout_add(LONGEST_MS, guarded(self.too_late))
 
     def command(self) -> list[str]:
         """journalctl for the run.
@@ -93,25 +97,42 @@ class _Reading:
             child = Gio.Subprocess.new(self.command(), flags)
         except GLib.Error as error:
             log.warning("the journal cannot be read, so reasons are guesses: %s", error.message)
-            self.then(())
+            self.end(())
             return
+        self.child = child
         child.communicate_async(None, None, guarded(self.read))
 
     def read(self, child: Gio.Subprocess, result: Gio.AsyncResult) -> None:
         try:
             _, output, _ = child.communicate_finish(result)
             lines = parse(output.get_data() or b"", self.run, self.log_name)
-        except (GLib.Error, ValueError) as error:
+        except (GLib.Error, ValueError, TypeError) as error:
             log.warning("the journal cannot be read, so reasons are guesses: %s", error)
             lines = ()
         if self.tries >= TRIES or any(line.text == ENOUGH for line in lines):
-            self.then(lines)
-        else:
+            self.end(lines)
+        elif self.then:
             GLib.timeout_add(AGAIN_MS, guarded(self.again))
 
     def again(self) -> bool:
-        self.ask()
+        if self.then:
+            self.ask()
         return bool(GLib.SOURCE_REMOVE)
+
+    def too_late(self) -> bool:
+        """A journalctl that hangs shall not hold a tunnel up."""
+        if self.then:
+            log.warning("the journal cannot be read in time, so reasons are guesses")
+            if self.child:
+                self.child.force_exit()
+            self.end(())
+        return bool(GLib.SOURCE_REMOVE)
+
+    def end(self, lines: tuple[Line, ...]) -> None:
+        """Hand the lines on, once."""
+        then, self.then = self.then, None
+        if then:
+            then(lines)
 
 
 def parse(output: bytes, run: str, log_name: str) -> tuple[Line, ...]:

@@ -64,6 +64,7 @@ from pptpd_manager.events import (
     Tell,
     Timer,
     TimerFired,
+    UnitAccepted,
     UnitChanged,
     UnitRefused,
     Wait,
@@ -93,6 +94,8 @@ def step(t: Tunnel, event: Event, moment: Moment) -> Step:
             return _log_read(t, event, moment)
         case UnitChanged():
             return _unit_changed(t, event, moment)
+        case UnitAccepted():
+            return replace(t, called=False), []
         case UnitRefused():
             return _unit_refused(t, moment)
         case Adopted():
@@ -234,6 +237,8 @@ def _progressed(t: Tunnel, event: Resolved | ResolveFailed | PathFound | Prepare
     if t.state is not State.RESOLVING or not config:
         return t, []
     match event:
+        case Resolved() | ResolveFailed() if event.server != config.server:
+            return t, []
         case Resolved():
             return replace(t, address=event.addresses[0], path=None), [FindPath(t.run, event.addresses[0])]
         case ResolveFailed():
@@ -289,7 +294,7 @@ def _routes_synced(t: Tunnel, event: RoutesSynced, moment: Moment) -> Step:
 def _ready_asked(t: Tunnel, event: ReadyAsked) -> Step:
     if event.run == t.run and not t.ended and t.state is State.UP:
         return t, [AnswerReady(t.run, True, f"Up: {t.summary}")]
-    if event.run == t.run and not t.ended and not t.hangup:
+    if event.run == t.run and not t.ended and not t.hangup and t.state is not State.STOPPING:
         return replace(t, starting=True), []
     return t, [AnswerReady(event.run, False, t.last)]
 
@@ -342,7 +347,7 @@ def _run_ended(t: Tunnel, event: RunEnded, moment: Moment) -> Step:
     t = replace(
         t, ended=True, asking=False, starting=False, active=False, up_since=None, deadline=None, refusal=refusal
     )
-    if event.asked:
+    if event.asked or t.leaving:  # a start that came after the stop hides that
         t = replace(_unburdened(t), state=State.STOPPING, autopsy=None)
         return t, [*actions, AnswerEnded(t.run)]
     if t.hangup:

@@ -123,12 +123,16 @@ class Service:
                 )
         if after.state is State.IDLE:
             self._answer(self._waiting[name].disconnects)
+        elif before.run != after.run:
+            error = DBusError(errors.SUPERSEDED, f"tunnel '{name}' has been started again before it was down")
+            self._fail(self._waiting[name].disconnects, error)
 
     def vanished(self, name: str) -> None:
         """Take the tunnel off the bus."""
         if exported := self._tunnels.pop(name, None):
             self._objects.remove(exported)
         self._times.pop(name, None)
+        self._answer(self._waiting[name].disconnects)
         if not any(vars(self._waiting[name]).values()):
             del self._waiting[name]
 
@@ -285,7 +289,7 @@ class Service:
         self._replace(self._waiting[name].ends, call, run)
 
         def known(unit: Any) -> None:
-            asked = unit.job in ("stop", "restart")
+            asked = unit is not None and unit.job in ("stop", "restart")
             self._engine.feed(name, events.RunEnded(run, Exit(code, status), asked))
 
         self._units.state(name, known)

@@ -65,28 +65,23 @@ class Units:
         """Stop listening."""
         self._con.signal_unsubscribe(self._watch)
 
-    def start(self, tunnel: str, failed: Error) -> None:
-        """Start the unit, or cut its pause short. failed(text): systemd refused."""
-        self._job("StartUnit", tunnel, failed)
+    def start(self, tunnel: str, accepted: Callable[[], None], failed: Error) -> None:
+        """Start the unit. accepted(): systemd has the order; failed(text): it refuses."""
+        self._job("StartUnit", tunnel, accepted, failed)
 
-    def stop(self, tunnel: str, failed: Error) -> None:
-        """Stop the unit; a failed one becomes inactive."""
+    def stop(self, tunnel: str, accepted: Callable[[], None], failed: Error) -> None:
+        """Stop the unit; a failed one becomes inactive; as start."""
 
         def stopped(_: Any) -> None:
-            self._call(
-                _ROOT,
-                _MANAGER,
-                "ResetFailedUnit",
-                GLib.Variant("(s)", (unit_name(tunnel),)),
-                lambda _: None,
-                lambda _text: None,
-            )  # not loaded any more: nothing to reset
+            reset = GLib.Variant("(s)", (unit_name(tunnel),))
+            # One that is not loaded any more has nothing to reset.
+            self._call(_ROOT, _MANAGER, "ResetFailedUnit", reset, lambda _: accepted(), lambda _: accepted())
 
         self._call(_ROOT, _MANAGER, "StopUnit", GLib.Variant("(ss)", (unit_name(tunnel), "replace")), stopped, failed)
 
-    def restart(self, tunnel: str, failed: Error) -> None:
-        """Restart the unit."""
-        self._job("RestartUnit", tunnel, failed)
+    def restart(self, tunnel: str, accepted: Callable[[], None], failed: Error) -> None:
+        """Restart the unit; as start."""
+        self._job("RestartUnit", tunnel, accepted, failed)
 
     def kill(self, tunnel: str, *, hard: bool) -> None:
         """Send SIGTERM to the unit's main process, or with hard SIGKILL to all of its processes."""
@@ -110,8 +105,8 @@ class Units:
             _ROOT, _MANAGER, "ListUnitsByPatterns", GLib.Variant("(asas)", ([], ["pptp@*.service"])), listed, failed
         )
 
-    def state(self, tunnel: str, then: Callable[[UnitState], None]) -> None:
-        """then(state): of the tunnel's unit; inactive when systemd cannot say."""
+    def state(self, tunnel: str, then: Callable[[UnitState | None], None]) -> None:
+        """then(state): of the tunnel's unit; None when systemd does not say."""
 
         def got(reply: Any) -> None:
             properties = reply[0]
@@ -133,13 +128,16 @@ class Units:
             "GetAll",
             GLib.Variant("(s)", (_UNIT,)),
             got,
-            lambda _: then(UnitState("inactive", "dead")),
+            lambda text: self._untold(tunnel, text, then),
         )
 
-    def _job(self, method: str, tunnel: str, failed: Error) -> None:
-        self._call(
-            _ROOT, _MANAGER, method, GLib.Variant("(ss)", (unit_name(tunnel), "replace")), lambda _: None, failed
-        )
+    def _untold(self, tunnel: str, text: str, then: Callable[[UnitState | None], None]) -> None:
+        log.warning("systemd does not tell the state of %s: %s", unit_name(tunnel), text)
+        then(None)
+
+    def _job(self, method: str, tunnel: str, accepted: Callable[[], None], failed: Error) -> None:
+        arguments = GLib.Variant("(ss)", (unit_name(tunnel), "replace"))
+        self._call(_ROOT, _MANAGER, method, arguments, lambda _: accepted(), failed)
 
     def _changed(
         self, _con: Any, _sender: str, path: str, _interface: str, _signal: str, parameters: GLib.Variant

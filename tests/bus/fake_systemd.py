@@ -161,6 +161,8 @@ class Systemd:
             self.become(unit, replace(now, job=(number, path)))
         elif runs:
             self.become(unit, replace(now, active="deactivating", sub="stop-sigterm", job=(number, path)))
+        elif unit not in self.units:
+            self.become(unit, now)  # loaded by being named
         return path
 
     def become(self, unit: str, state: State) -> None:

@@ -62,6 +62,7 @@ def test_broken_at_the_start(bare: World) -> None:
     bare.call("Reload")
     assert bare.problems() == []
     assert [name for name, _, _ in bare.call("ListTunnels")] == ["office", "home"]
+    bare.wait_for_order("StartUnit", "pptp@office.service", "replace")
     bare.expected = [*(f"ERROR: {problem}" for problem in found), f"ERROR: tunnel office: failed: {sentence} {advice}"]
 
 
@@ -78,6 +79,16 @@ def test_a_file_that_others_can_read(bare: World) -> None:
     text = f"The configuration has errors. ({found}) Mend the file and run: systemctl reload pptp-manager"
     assert bare.dial("office", run) == f"exit 78 {text}"
     bare.expected = [f"ERROR: {found}", f"ERROR: tunnel office: failed: {text}"]
+
+
+def test_a_tunnel_taken_out_while_no_manager_ran_is_stopped(bare: World) -> None:
+    bare.start()
+    bare.bring_up("office")
+    bare.stop()
+    text = bare.config.read_text()
+    bare.configure(text[: text.index("  office:")] + text[text.index("  home:") :])
+    bare.start()
+    bare.wait_for_order("StopUnit", "pptp@office.service", "replace")
 
 
 def test_broken_at_a_restart(bare: World) -> None:

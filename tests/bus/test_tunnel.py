@@ -247,3 +247,20 @@ def test_no_secret_is_shown(bare: World) -> None:
     assert "office" in shown
     assert CANARY not in shown
     bare.expected = [line for line in bare.log().splitlines() if line.startswith(("WARNING: ", "ERROR: "))]
+
+
+def test_a_start_that_overtakes_a_disconnect_is_told_to_its_caller(up: World) -> None:
+    run = up.bring_up("office")
+    disconnect = up.begin("Disconnect", "office")
+    up.wait_for_order("StopUnit", "pptp@office.service", "replace")
+    connect = up.begin("Connect", "office")
+    up.wait_for_order("StartUnit", "pptp@office.service", "replace")
+    up.link_down("office")
+    up.ended("office", run)
+    run = up.set_unit("office", "activating", "start", new_run=True)
+    up.ask_to_dial("office", run)
+    message = "tunnel 'office' has been started again before it was down"
+    assert up.error(disconnect) == RemoteError(ERROR + "Superseded", message)
+    assert up.properties("office")["LastError"] == ("", "", 0), "a stop is no failure"
+    up.finish("office", run)
+    up.answered(connect)

@@ -101,6 +101,20 @@ def test_a_broken_file_at_a_restart_loses_nothing() -> None:
     lab.wait_for(lambda: lab.active("work") == "active" and lab.passes(), "redialled as the last good file says", 60)
 
 
+def test_without_a_manager_that_can_be_started_a_start_fails_and_says_so() -> None:
+    lab.configure({"work": lab.ALICE})
+    since = time.time()
+    assert lab.systemctl("stop", "pptp-manager") == 0
+    lab.systemctl("mask", "--runtime", "pptp-manager")
+    try:
+        assert lab.systemctl("start", "pptp@work") == 1
+        assert "pptp-manager does not answer" in lab.journal("work", since)
+    finally:
+        lab.systemctl("unmask", "--runtime", "pptp-manager")
+    lab.wait_for(lambda: lab.active("work") == "active", "the manager is there again, and so is the tunnel", 60)
+    assert lab.passes()
+
+
 def test_it_is_started_by_a_call_alone() -> None:
     lab.configure({"work": lab.ALICE})
     assert lab.systemctl("stop", "pptp-manager") == 0

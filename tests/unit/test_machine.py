@@ -55,6 +55,7 @@ from pptpd_manager.events import (
     Tell,
     Timer,
     TimerFired,
+    UnitAccepted,
     UnitChanged,
     UnitRefused,
     Wait,
@@ -64,8 +65,8 @@ from pptpd_manager.reasons import Exit, Failure, Line
 from pptpd_manager.routes import Link, Path
 from pptpd_manager.tunnel import State, Tunnel
 
-SERVER = IPv4Address("203.0.113.1")
-CONFIG_WORK = TunnelConfig(name="work", server="vpn.example.com", username="alice", password="secret")
+HOST, SERVER = "vpn.example.com", IPv4Address("203.0.113.1")
+CONFIG_WORK = TunnelConfig(name="work", server=HOST, username="alice", password="secret")
 PATH = Path(2, IPv4Address("192.0.2.1"))
 LINK = Link(7, "pptp-work", True, 1396, IPv4Address("10.9.0.100"), IPv4Address("10.9.0.1"))
 WRONG = (Line("pppd", "MS-CHAP authentication failed: E=691 Authentication failure"),)
@@ -92,7 +93,7 @@ class Story:
 
     def dialling(self, run: str = "r1") -> Story:
         """From the start of a run until pppd runs."""
-        return self.then(DialAsked(run), Resolved(run, (SERVER,)), PathFound(run, SERVER, PATH), Prepared(run))
+        return self.then(DialAsked(run), Resolved(run, HOST, (SERVER,)), PathFound(run, SERVER, PATH), Prepared(run))
 
     def up(self, run: str = "r1") -> Story:
         """From the start of a run until the link is up and systemd knows."""
@@ -109,7 +110,7 @@ def test_a_start_from_the_question_to_the_link() -> None:
     story = Story().then(DialAsked("r1"))
     assert story.state() is State.RESOLVING
     assert story.actions == [StartTimer(Timer.CONNECT, 20.0), Resolve("r1", "vpn.example.com")]
-    assert story.then(Resolved("r1", (SERVER,))).actions == [FindPath("r1", SERVER)]
+    assert story.then(Resolved("r1", HOST, (SERVER,))).actions == [FindPath("r1", SERVER)]
     assert story.then(PathFound("r1", SERVER, PATH)).actions == [Prepare("r1", CONFIG_WORK, SERVER, False)]
     assert story.then(Prepared("r1")).actions == [Answer("r1", Dial("Connecting to vpn.example.com (203.0.113.1)"))]
     assert story.state() is State.CONNECTING
@@ -137,10 +138,10 @@ def test_a_start_that_waits_for_the_network_ends_at_the_timeout_and_the_next_one
 
 
 def test_no_route_waits_until_routes_change() -> None:
-    story = Story().then(DialAsked("r1"), Resolved("r1", (SERVER,)), PathFound("r1", SERVER, None))
+    story = Story().then(DialAsked("r1"), Resolved("r1", HOST, (SERVER,)), PathFound("r1", SERVER, None))
     text = "Waiting for the network: no route to vpn.example.com (203.0.113.1)"
     assert story.actions == [Answer("r1", Wait(text))] and story.state() is State.WAITING
-    story.then(DialAsked("r1", text), Resolved("r1", (SERVER,)), PathFound("r1", SERVER, None))
+    story.then(DialAsked("r1", text), Resolved("r1", HOST, (SERVER,)), PathFound("r1", SERVER, None))
     assert story.actions == [] and story.t.asking, "nothing new to show"
     assert story.then(NetworkChanged(True)).actions == [FindPath("r1", SERVER)]
     assert story.then(PathFound("r1", SERVER, None)).actions == [] and story.state() is State.WAITING
@@ -269,6 +270,31 @@ def test_connect_while_stopping_is_answered_by_the_next_run() -> None:
     assert Tell(None) in story.up("r2").actions
 
 
+def test_a_start_after_a_stop_does_not_make_a_failure_of_it() -> None:
+    story = Story().up().then(DisconnectAsked(), ConnectAsked(), UnitAccepted(), RunEnded("r1", Exit("exited", "5")))
+    assert story.t.failure is None and AnswerEnded("r1") in story.actions
+
+
+def test_a_connect_that_a_stop_overtakes_is_told_so() -> None:
+    story = Story().up().then(LinkChanged(None), ConnectAsked(), UnitAccepted())
+    story.then(RunEnded("r1", Exit("exited", "5"), asked=True), UnitChanged("inactive", "dead", "r1"))
+    assert story.state() is State.IDLE and story.actions == [Tell(Failure(reasons.STOPPED))]
+
+
+def test_an_address_of_a_server_that_is_not_configured_any_more_is_late() -> None:
+    story = Story().then(DialAsked("r1"), Configured(replace(CONFIG_WORK, server="other.example.com")))
+    assert story.actions == [Resolve("r1", "other.example.com")]
+    assert story.then(Resolved("r1", HOST, (SERVER,))).actions == []
+    assert story.then(Resolved("r1", "other.example.com", (SERVER,))).actions == [FindPath("r1", SERVER)]
+
+
+def test_a_link_lost_before_the_start_has_asked_for_it_fails_the_start() -> None:
+    story = Story().dialling().then(LinkChanged(LINK), RoutesSynced(), LinkChanged(None), ReadyAsked("r1"))
+    assert story.actions == [AnswerReady("r1", False, "Nothing has failed yet.")]
+    story.then(RunEnded("r1", Exit("exited", "16")), LogRead("r1", ()))
+    assert story.t.failure == Failure(reasons.PEER_HUNG_UP)
+
+
 def test_reconnect_restarts_the_unit() -> None:
     story = Story().up().then(ReconnectAsked())
     assert story.actions == [RestartUnit()]
@@ -280,7 +306,7 @@ def test_optional_mppe_falls_back_once_at_once() -> None:
     refused = (Line("pppd", "MPPE required but peer refused"),)
     story = Story(replace(CONFIG_WORK, mppe=Mppe.OPTIONAL)).failing("r1", refused)
     assert story.t.plain and story.t.failures == 0
-    story.then(DialAsked("r2"), Resolved("r2", (SERVER,)), PathFound("r2", SERVER, PATH))
+    story.then(DialAsked("r2"), Resolved("r2", HOST, (SERVER,)), PathFound("r2", SERVER, PATH))
     assert [action.plain for action in story.actions if isinstance(action, Prepare)] == [True]
     story.then(Prepared("r2"), RunEnded("r2", Exit("exited", "10")), LogRead("r2", refused))
     assert story.t.failures == 1, "a second refusal is a failure like any other"
@@ -341,8 +367,8 @@ ALPHABET: list[Event] = [
             UnitChanged("activating", "auto-restart", run),
             Adopted(run, SERVER, PATH, 1.0),
             Adopted(run, None, None, -1.0),
-            Resolved(run, (SERVER,)),
-            ResolveFailed(run, Failure(reasons.NAME_NOT_FOUND)),
+            Resolved(run, HOST, (SERVER,)),
+            ResolveFailed(run, HOST, Failure(reasons.NAME_NOT_FOUND)),
             PathFound(run, SERVER, PATH),
             PathFound(run, SERVER, None),
             Prepared(run),
@@ -355,6 +381,7 @@ ALPHABET: list[Event] = [
     ConnectAsked(),
     DisconnectAsked(),
     ReconnectAsked(),
+    UnitAccepted(),
     UnitRefused(),
     NetworkChanged(True),
     NetworkChanged(False),
@@ -448,8 +475,8 @@ def test_what_is_late_changes_nothing(walked: set[Tunnel]) -> None:
     late: list[Event] = [
         AskerLeft("r0"),
         LogRead("r0", WRONG),
-        Resolved("r0", (SERVER,)),
-        ResolveFailed("r0", Failure(reasons.NAME_NOT_FOUND)),
+        Resolved("r0", HOST, (SERVER,)),
+        ResolveFailed("r0", HOST, Failure(reasons.NAME_NOT_FOUND)),
         PathFound("r0", SERVER, PATH),
         Prepared("r0"),
     ]

@@ -67,154 +67,148 @@ class Exit:
     status: str = ""
 
 
-def _reason(name: str, sentence: str, advice: str, retry: Retry = Retry.AGAIN) -> Reason:
-    return Reason(name, sentence, advice, retry)
-
-
 # Before anything is dialled.
-NOT_CONFIGURED = _reason(
+NOT_CONFIGURED = Reason(
     "not-configured",
     "The tunnel is not in the configuration.",
     "Add it under 'tunnels:' and run: systemctl reload pptp-manager",
     Retry.NEVER,
 )
-BAD_CONFIGURATION = _reason(
+BAD_CONFIGURATION = Reason(
     "bad-configuration",
     "The configuration has errors.",
     "Mend the file and run: systemctl reload pptp-manager",
     Retry.NEVER,
 )
-PPPD_MISSING = _reason("pppd-missing", "pppd is not installed.", "Run: apt install ppp", Retry.NEVER)
-PPTP_MISSING = _reason(
-    "pptp-missing", "The program pptp is not installed.", "Run: apt install pptp-linux", Retry.NEVER
-)
-OPTIONS_NOT_WRITTEN = _reason(
+PPPD_MISSING = Reason("pppd-missing", "pppd is not installed.", "Run: apt install ppp", Retry.NEVER)
+PPTP_MISSING = Reason("pptp-missing", "The program pptp is not installed.", "Run: apt install pptp-linux", Retry.NEVER)
+OPTIONS_NOT_WRITTEN = Reason(
     "options-not-written", "pppd's option file could not be written.", "Make room on /run, see: df -h /run"
 )
-NO_NETWORK = _reason("no-network", "There is no network.", "See: ip address; ip route")
-NO_ROUTE = _reason("no-route", "There is no route to the server.", "See: ip route")
-NAME_NOT_FOUND = _reason(
+NO_NETWORK = Reason("no-network", "There is no network.", "See: ip address; ip route")
+NO_ROUTE = Reason("no-route", "There is no route to the server.", "See: ip route")
+NAME_NOT_FOUND = Reason(
     "name-not-found",
     "The server's name does not exist.",
     "Check 'server:', or the name server with: getent ahostsv4 SERVER",
 )
-NAME_SERVER_SILENT = _reason(
+NAME_SERVER_SILENT = Reason(
     "name-server-silent",
     "The server's name could not be looked up.",
     "Check the name server with: getent ahostsv4 SERVER",
 )
 # TCP and the control connection.
-TCP_REFUSED = _reason(
+TCP_REFUSED = Reason(
     "tcp-refused", "The server refuses connections to TCP port 1723.", "Is a PPTP server running at that address?"
 )
-TCP_SILENT = _reason(
+TCP_SILENT = Reason(
     "tcp-silent",
     "The server does not answer on TCP port 1723.",
     "Is the server on, and do the firewalls on the way let TCP port 1723 pass?",
 )
-HOST_UNREACHABLE = _reason(
+HOST_UNREACHABLE = Reason(
     "host-unreachable", "The server's host cannot be reached.", "See: ip route get ADDRESS; ping ADDRESS"
 )
-CONTROL_REFUSED = _reason(
+CONTROL_REFUSED = Reason(
     "control-refused",
     "The server refuses the control connection.",
     "Ask the server's administrator whether this address may connect",
 )
-CONTROL_SILENT = _reason(
+CONTROL_SILENT = Reason(
     "control-silent",
     "The server accepts TCP port 1723 but does not speak PPTP.",
     "Is it a PPTP server that listens there, and is it well?",
 )
-CALL_REFUSED = _reason("call-refused", "The server refuses the call.", "Try later, or ask its administrator")
-CONTROL_LOST = _reason("control-lost", "The control connection was lost.", "See the server's log")
+CALL_REFUSED = Reason("call-refused", "The server refuses the call.", "Try later, or ask its administrator")
+CONTROL_LOST = Reason("control-lost", "The control connection was lost.", "See the server's log")
 # PPP.
-GRE_BLOCKED = _reason(
+GRE_BLOCKED = Reason(
     "gre-blocked",
     "The call is set up, but no GRE packet comes back from the server.",
     "Let IP protocol 47 (GRE) pass; behind NAT or a firewall load nf_conntrack_pptp there",
 )
-LCP_SILENT = _reason(
+LCP_SILENT = Reason(
     "lcp-silent",
     "The server does not answer in PPP.",
     "Let TCP port 1723 and IP protocol 47 (GRE) pass; see the server's log",
 )
-WRONG_PASSWORD = _reason(
+WRONG_PASSWORD = Reason(
     "wrong-password",
     "The server refuses the user name or the password.",
     "Check 'username:', 'domain:' and 'password:', then run: systemctl start pptp@NAME",
     Retry.TWICE,
 )
-ACCOUNT_REFUSED = _reason(
+ACCOUNT_REFUSED = Reason(
     "account-refused",
     "The server does not let this account in.",
     "Ask the server's administrator about the account",
     Retry.TWICE,
 )
-AUTH_PROTOCOL_REFUSED = _reason(
+AUTH_PROTOCOL_REFUSED = Reason(
     "auth-protocol-refused",
     "The server asks for an authentication method that is refused here.",
     "Compare the refuse- keys with what the server offers",
     Retry.TWICE,
 )
-AUTH_SILENT = _reason("auth-silent", "The server did not answer the authentication.", "See the server's log")
-SERVER_UNPROVEN = _reason(
+AUTH_SILENT = Reason("auth-silent", "The server did not answer the authentication.", "See the server's log")
+SERVER_UNPROVEN = Reason(
     "server-unproven",
     "The server could not prove that it knows the password.",
     "It may be another server than you think: check 'server:'",
     Retry.TWICE,
 )
-PEER_NOT_AUTHENTICATED = _reason(
+PEER_NOT_AUTHENTICATED = Reason(
     "peer-not-authenticated",
     "pppd was told to make the server log in.",
     "Take 'auth' and 'require-' options out of /etc/ppp/options",
     Retry.NEVER,
 )
-MPPE_MODULE_MISSING = _reason("mppe-module-missing", "This kernel has no MPPE.", "Run: modprobe ppp_mppe", Retry.NEVER)
-MPPE_REFUSED = _reason(
+MPPE_MODULE_MISSING = Reason("mppe-module-missing", "This kernel has no MPPE.", "Run: modprobe ppp_mppe", Retry.NEVER)
+MPPE_REFUSED = Reason(
     "mppe-refused",
     "The server does not encrypt as required (MPPE).",
     "Switch MPPE-128 on at the server, or lower 'mppe:' if traffic in the clear is acceptable",
 )
-NO_ADDRESS = _reason("no-address", "The server gives no address.", "Its address pool may be used up: try later")
+NO_ADDRESS = Reason("no-address", "The server gives no address.", "Its address pool may be used up: try later")
 # The machine here.
-PPP_MODULE_MISSING = _reason(
+PPP_MODULE_MISSING = Reason(
     "ppp-module-missing", "This kernel has no PPP.", "Run: modprobe ppp_generic ppp_async", Retry.TWICE
 )
-PPP_FORBIDDEN = _reason(
+PPP_FORBIDDEN = Reason(
     "ppp-forbidden",
     "/dev/ppp may not be used here.",
     "In a container, give it /dev/ppp and CAP_NET_ADMIN",
     Retry.NEVER,
 )
-OPTION_ERROR = _reason(
+OPTION_ERROR = Reason(
     "option-error", "pppd does not accept its options.", "Check 'pppd-options:' and /etc/ppp/options", Retry.NEVER
 )
-INTERFACE_TAKEN = _reason("interface-taken", "The interface's name is taken.", "See: ip -d link show pptp-NAME")
-ROUTE_REFUSED = _reason("route-refused", "The kernel refused a route.", "Check 'routes:' against: ip route")
+INTERFACE_TAKEN = Reason("interface-taken", "The interface's name is taken.", "See: ip -d link show pptp-NAME")
+ROUTE_REFUSED = Reason("route-refused", "The kernel refused a route.", "Check 'routes:' against: ip route")
 # The end of a link.
-PEER_HUNG_UP = _reason("peer-hung-up", "The server ended the session.", "See the server's log")
-PEER_DEAD = _reason("peer-dead", "The server stopped answering (LCP echo).", "Is the network up? See: ip route")
-LINK_TAKEN_DOWN = _reason(
+PEER_HUNG_UP = Reason("peer-hung-up", "The server ended the session.", "See the server's log")
+PEER_DEAD = Reason("peer-dead", "The server stopped answering (LCP echo).", "Is the network up? See: ip route")
+LINK_TAKEN_DOWN = Reason(
     "link-taken-down", "The interface was taken down from outside.", "Use: systemctl stop pptp@NAME"
 )
-IDLE_TIME = _reason(
+IDLE_TIME = Reason(
     "idle-time", "pppd ended the link as its options say (idle, maxconnect or a limit).", "See 'pppd-options:'"
 )
-CONFIGURATION_CHANGED = _reason("configuration-changed", "The configuration was changed.", "")
-STOPPED = _reason("stopped", "The tunnel was stopped.", "Run: systemctl start pptp@NAME")
-TIMED_OUT = _reason(
+CONFIGURATION_CHANGED = Reason("configuration-changed", "The configuration was changed.", "")
+STOPPED = Reason("stopped", "The tunnel was stopped.", "Run: systemctl start pptp@NAME")
+TIMED_OUT = Reason(
     "timed-out",
     "The link was not up within connect-timeout.",
     "Raise 'connect-timeout:' if the way to the server is slow",
 )
-KILLED = _reason("killed", "pppd was killed from outside.", "See: journalctl -k; journalctl -u pptp@NAME")
-HUNG_UP = _reason("hang-up", "The call ended without a reason.", "See: journalctl -u pptp@NAME")
-UNIT_BROKEN = _reason(
+KILLED = Reason("killed", "pppd was killed from outside.", "See: journalctl -k; journalctl -u pptp@NAME")
+HUNG_UP = Reason("hang-up", "The call ended without a reason.", "See: journalctl -u pptp@NAME")
+UNIT_BROKEN = Reason(
     "unit-broken",
     "systemd could not run the unit's program.",
     "Install pptp-manager again, see: systemctl cat pptp@NAME",
 )
-UNKNOWN = _reason("unknown", "pppd ended for a reason that it did not tell.", "See: journalctl -u pptp@NAME")
+UNKNOWN = Reason("unknown", "pppd ended for a reason that it did not tell.", "See: journalctl -u pptp@NAME")
 
 REASONS: dict[str, Reason] = {value.name: value for value in list(globals().values()) if isinstance(value, Reason)}
 

@@ -335,7 +335,9 @@ class Engine:
             case events.StartUnit():
                 edges.units.start(name, lambda: self._accepted(name), lambda text: self._unit_refused(name, text))
             case events.StopUnit():
-                edges.units.stop(name, lambda: self._told_to_stop(name), lambda text: self._unit_refused(name, text))
+                edges.units.stop(name, lambda: self._look_at(name), lambda text: self._unit_refused(name, text))
+            case events.ResetUnit():
+                edges.units.reset(name, lambda: self._look_at(name))
             case events.RestartUnit():
                 edges.units.restart(name, lambda: self._accepted(name), lambda text: self._unit_refused(name, text))
             case events.AnswerReady() | events.AnswerEnded() | events.Tell():
@@ -360,7 +362,7 @@ class Engine:
         if name in self.tunnels:
             self.feed(name, events.UnitAccepted())
 
-    def _told_to_stop(self, name: str) -> None:
+    def _look_at(self, name: str) -> None:
         """A unit that was down already tells of no change, so it is looked at."""
         self._accepted(name)
         self._edges.units.state(name, lambda unit: self.unit_changed(name, unit) if unit else None)

@@ -346,6 +346,11 @@ class StopUnit:
 
 
 @dataclass(frozen=True)
+class ResetUnit:
+    """Have systemd call a failed unit inactive; one that has been started meanwhile is not disturbed."""
+
+
+@dataclass(frozen=True)
 class RestartUnit:
     """Have systemd restart the unit."""
 
@@ -371,6 +376,7 @@ Action = (
     | ReadLog
     | StartUnit
     | StopUnit
+    | ResetUnit
     | RestartUnit
     | Tell
 )

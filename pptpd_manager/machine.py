@@ -52,6 +52,7 @@ from pptpd_manager.events import (
     ReadyAsked,
     ReconnectAsked,
     RemoveOptions,
+    ResetUnit,
     Resolve,
     Resolved,
     ResolveFailed,
@@ -416,7 +417,7 @@ def _unit_down(t: Tunnel, event: UnitChanged, moment: Moment) -> Step:
         t, actions = _run_ended(t, RunEnded(t.run, Exit(), asked=True), moment)
     if event.active == "failed" and t.run and t.state is not State.FAILED and not t.called:
         # Nothing was given up: it was told to stop in the moment in which an attempt failed. So it did.
-        return replace(_unburdened(t), active=False, autopsy=None, state=State.STOPPING), [*actions, StopUnit()]
+        return replace(_unburdened(t), active=False, autopsy=None, state=State.STOPPING), [*actions, ResetUnit()]
     if event.active == "failed":
         t = replace(t, state=State.FAILED)
     if event.active == "inactive" and not t.called:

@@ -73,11 +73,15 @@ class Units:
         """Stop the unit; a failed one becomes inactive; as start."""
 
         def stopped(_: Any) -> None:
-            reset = GLib.Variant("(s)", (unit_name(tunnel),))
-            # One that is not loaded any more has nothing to reset.
-            self._call(_ROOT, _MANAGER, "ResetFailedUnit", reset, lambda _: accepted(), lambda _: accepted())
+            self.reset(tunnel, accepted)
 
         self._call(_ROOT, _MANAGER, "StopUnit", GLib.Variant("(ss)", (unit_name(tunnel), "replace")), stopped, failed)
+
+    def reset(self, tunnel: str, done: Callable[[], None]) -> None:
+        """Have a failed unit be inactive; another one is left as it is."""
+        unit = GLib.Variant("(s)", (unit_name(tunnel),))
+        # One that is not loaded any more has nothing to reset.
+        self._call(_ROOT, _MANAGER, "ResetFailedUnit", unit, lambda _: done(), lambda _: done())
 
     def restart(self, tunnel: str, accepted: Callable[[], None], failed: Error) -> None:
         """Restart the unit; as start."""

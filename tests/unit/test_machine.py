@@ -43,6 +43,7 @@ from pptpd_manager.events import (
     ReadyAsked,
     ReconnectAsked,
     RemoveOptions,
+    ResetUnit,
     Resolve,
     Resolved,
     ResolveFailed,
@@ -511,7 +512,7 @@ def test_a_stop_ends_everything(walked: set[Tunnel]) -> None:
 
 def test_a_stop_in_the_moment_of_a_failure_is_a_stop() -> None:
     story = Story().dialling().then(RunEnded("r1", Exit("exited", "16")), UnitChanged("failed", "failed", "r1"))
-    assert story.actions == [StopUnit()] and story.state() is State.STOPPING
+    assert story.actions == [ResetUnit()] and story.state() is State.STOPPING
     assert story.then(LogRead("r1", REFUSED)).actions == []
     assert story.then(UnitChanged("inactive", "dead", "r1")).t.state is State.IDLE
 

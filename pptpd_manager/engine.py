@@ -29,6 +29,8 @@ from pptpd_manager.units import Units, UnitState, unit_name
 
 log = logging.getLogger(__name__)
 
+Order = events.HangUp | events.StartUnit | events.StopUnit | events.ResetUnit | events.RestartUnit
+
 
 class Observer(Protocol):
     """Who hears of what the engine does: the D-Bus service."""
@@ -330,18 +332,28 @@ class Engine:
                     pppd.log_name(name, action.run),
                     lambda lines: self.feed(name, events.LogRead(action.run, lines)),
                 )
-            case events.HangUp():
-                edges.units.kill(name, hard=action.hard)
-            case events.StartUnit():
-                edges.units.start(name, lambda: self._accepted(name), lambda text: self._unit_refused(name, text))
-            case events.StopUnit():
-                edges.units.stop(name, lambda: self._look_at(name), lambda text: self._unit_refused(name, text))
-            case events.ResetUnit():
-                edges.units.reset(name, lambda: self._look_at(name))
-            case events.RestartUnit():
-                edges.units.restart(name, lambda: self._accepted(name), lambda text: self._unit_refused(name, text))
+            case events.HangUp() | events.StartUnit() | events.StopUnit() | events.ResetUnit() | events.RestartUnit():
+                self._order(name, action)
             case events.AnswerReady() | events.AnswerEnded() | events.Tell():
                 self._answer(name, action)
+
+    def _order(self, name: str, action: Order) -> None:
+        """Have systemd do something with the unit."""
+        match action:
+            case events.HangUp():
+                self._edges.units.kill(name, hard=action.hard)
+            case events.StartUnit():
+                self._edges.units.start(
+                    name, lambda: self._accepted(name), lambda text: self._unit_refused(name, text)
+                )
+            case events.StopUnit():
+                self._edges.units.stop(name, lambda: self._look_at(name), lambda text: self._unit_refused(name, text))
+            case events.ResetUnit():
+                self._edges.units.reset(name, lambda: self._look_at(name))
+            case events.RestartUnit():
+                self._edges.units.restart(
+                    name, lambda: self._accepted(name), lambda text: self._unit_refused(name, text)
+                )
 
     def _answer(
         self, name: str, action: events.Answer | events.AnswerReady | events.AnswerEnded | events.Tell

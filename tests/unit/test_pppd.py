@@ -80,7 +80,7 @@ def test_extra_options_come_last_so_that_they_count() -> None:
     assert pppd.options(config, RUN, ADDRESS).decode().splitlines()[-3:] == ["usepeerdns", "mppe-stateful", "idle 600"]
 
 
-@given(st.text(st.characters(blacklist_characters="\0", blacklist_categories=("Cs",)), min_size=1, max_size=60))
+@given(st.text(min_size=1, max_size=60).filter(lambda text: "\0" not in text))
 def test_pppd_reads_back_every_password(password: str) -> None:
     assert getword(b"password " + pppd.quoted(password)) == [b"password", password.encode()]
 

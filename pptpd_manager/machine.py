@@ -170,7 +170,11 @@ def _consider(t: Tunnel, moment: Moment) -> Step:
     config = t.config
     if not config:
         return _refuse(t, Refusal(CONFIG, t.absent))
-    t, timers = _with_deadline(t, config, moment)
+    timers: list[Action] = []
+    if not t.failures:
+        # The first attempt after a start ends at connect-timeout also when it waits for the network: somebody waits
+        # for the start job then, a shell or the boot. Later ones may wait for as long as it takes.
+        t, timers = _with_deadline(t, config, moment)
     if moment.now < t.not_before:
         left = t.not_before - moment.now
         t, actions = _wait(t, f"Pausing {t.pause:.1f} s before attempt {t.failures + 1}. Last: {t.last}")
@@ -178,19 +182,13 @@ def _consider(t: Tunnel, moment: Moment) -> Step:
     if not t.online:
         t, actions = _wait(t, "Waiting for the network: no interface has an IPv4 address")
         return t, timers + actions
-    t = replace(t, state=State.RESOLVING)
-    if t.deadline is None:
-        t = replace(t, deadline=moment.now + config.connect_timeout)
-        timers = [StartTimer(Timer.CONNECT, float(config.connect_timeout))]
-    return t, [*timers, Resolve(t.run, config.server)]
+    t, more = _with_deadline(replace(t, state=State.RESOLVING), config, moment)
+    return t, [*timers, *more, Resolve(t.run, config.server)]
 
 
 def _with_deadline(t: Tunnel, config: TunnelConfig, moment: Moment) -> tuple[Tunnel, list[Action]]:
-    """The first attempt after a start ends at connect-timeout also when it waits for the network.
-
-    Somebody waits for the start job then: a shell, or the boot. Later ones may wait for as long as it takes.
-    """
-    if t.deadline is not None or t.failures:
+    """The tunnel with connect-timeout running, if it was not yet."""
+    if t.deadline is not None:
         return t, []
     return (
         replace(t, deadline=moment.now + config.connect_timeout),

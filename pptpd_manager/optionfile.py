@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
-from pptpd_manager import reasons
+from pptpd_manager import privatefile, reasons
 from pptpd_manager.reasons import Failure
 
 # Where pppd and pptp are looked for: the PATH that systemd gives pptp@.service.
@@ -25,14 +24,9 @@ class OptionFiles:
             if not shutil.which(program, path=PROGRAMS_PATH):
                 return Failure(reason)
         path = self._path(tunnel)
-        draft = path.with_suffix(".new")
         try:
-            draft.unlink(missing_ok=True)
-            with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-                file.write(text)
-            draft.replace(path)
+            privatefile.write(path, text)
         except OSError as error:
-            draft.unlink(missing_ok=True)
             return Failure(reasons.OPTIONS_NOT_WRITTEN, reasons.printable(f"{path}: {error.strerror}"))
         return None
 

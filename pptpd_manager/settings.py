@@ -7,10 +7,9 @@ broken meanwhile goes on with what runs.
 from __future__ import annotations
 
 import logging
-import os
 from pathlib import Path
 
-from pptpd_manager import configfile, reasons
+from pptpd_manager import configfile, privatefile, reasons
 from pptpd_manager.config import Config, ConfigError, parse
 from pptpd_manager.reasons import Failure, printable
 
@@ -60,11 +59,7 @@ class Settings:
         log.warning("going on with the configuration that was good last: %s", ", ".join(self.config.tunnels))
 
     def _keep(self, text: str) -> None:
-        draft = self._accepted.with_suffix(".new")
         try:
-            draft.unlink(missing_ok=True)
-            with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-                file.write(text)
-            draft.replace(self._accepted)
+            privatefile.write(self._accepted, text.encode())
         except OSError as error:
             log.warning("the good configuration cannot be kept for a restart: %s", error)

@@ -39,8 +39,10 @@ PACKAGES = (
     "curl",
     "tcpdump",
     "make",
+    "network-manager",
+    "network-manager-pptp",
 )
-# Units that cost boot time, or that (pptpd) would run where no lab wants them.
+# Units that cost boot time, or that would run where no lab wants them; a test that wants one unmasks it.
 MASKED_UNITS = (
     "pptpd.service",
     "getty.target",
@@ -86,6 +88,13 @@ MASKED_UNITS = (
     "systemd-pstore.service",
     "systemd-repart.service",
     "systemd-hwdb-update.service",
+    "NetworkManager.service",
+    "NetworkManager-dispatcher.service",
+    "NetworkManager-wait-online.service",
+    "systemd-udevd.service",
+    "systemd-udevd-control.socket",
+    "systemd-udevd-kernel.socket",
+    "systemd-udev-trigger.service",
 )
 INIT = Path(__file__).parent / "init"
 MACHINE_ID = "6c61620070707470206c616220677565"

@@ -3,6 +3,7 @@
 # make test        all of it, with the lab: real systemd, pppd, pptp and pptpd
 # make demo        the journey of a tunnel, to look at
 # make shell       a shell in the lab
+# make docs        docs/reasons.md and docs/states.md, from the program
 # SUITE=trixie chooses Debian 13 for demo and shell.
 
 SUITE ?= bookworm
@@ -15,14 +16,14 @@ privatedir := $(prefix)/lib/pptp-manager
 unitdir := $(prefix)/lib/systemd/system
 docdir := $(prefix)/share/doc/pptp-manager
 
-.PHONY: install uninstall check test demo shell clean
+.PHONY: install uninstall check test demo shell docs clean
 
 install:
 	install -d $(DESTDIR)$(privatedir)/pptpd_manager/dbus $(DESTDIR)$(prefix)/sbin $(DESTDIR)$(unitdir) \
 		$(DESTDIR)$(prefix)/share/dbus-1/system-services $(DESTDIR)$(prefix)/share/dbus-1/system.d \
 		$(DESTDIR)$(prefix)/share/dbus-1/interfaces $(DESTDIR)$(sysconfdir)/iproute2/rt_protos.d \
 		$(DESTDIR)$(docdir)
-	install -m 0644 README.md CHANGELOG.md $(DESTDIR)$(docdir)
+	install -m 0644 README.md CHANGELOG.md docs/*.md $(DESTDIR)$(docdir)
 	install -m 0644 pptpd_manager/*.py $(DESTDIR)$(privatedir)/pptpd_manager
 	install -m 0644 pptpd_manager/dbus/*.xml $(DESTDIR)$(privatedir)/pptpd_manager/dbus
 	install -m 0644 pptpd_manager/dbus/*.xml $(DESTDIR)$(prefix)/share/dbus-1/interfaces
@@ -66,6 +67,10 @@ demo:
 
 shell:
 	lab/lab shell $(SUITE)
+
+docs:
+	tests/prepare
+	.venv/bin/python docs/write.py
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -40,7 +40,7 @@ class TunnelConfig:
     """One tunnel with all its values. Their meanings and ranges are in keys.KEYS."""
 
     name: str
-    server: str  # host name or dotted IPv4 address
+    servers: tuple[str, ...]  # host names or dotted IPv4 addresses, tried in turn; at least one
     username: str
     password: str = field(repr=False)
     domain: str = ""  # "" = none
@@ -54,12 +54,17 @@ class TunnelConfig:
     default_route: bool = False
     mtu: int = 1400
     mru: int = 1400
-    lcp_echo_interval: int = 3  # seconds
-    lcp_echo_failure: int = 5
+    lcp_echo_interval: int = 2  # seconds
+    lcp_echo_failure: int = 8
     persist: bool = True
     connect_timeout: int = 20  # seconds
     usepeerdns: bool = False
     pppd_options: tuple[str, ...] = ()
+
+    @property
+    def server(self) -> str:
+        """The servers in one word, for people."""
+        return ",".join(self.servers)
 
     @property
     def login(self) -> str:
@@ -281,7 +286,7 @@ def _clashes(table: _Table) -> list[tuple[str, str]]:
 def _tunnel_config(name: str, table: _Table) -> TunnelConfig:
     return TunnelConfig(
         name=name,
-        server=table.of(keys.SERVER),
+        servers=table.of(keys.SERVER),
         username=table.of(keys.USERNAME),
         password=table.of(keys.PASSWORD),
         domain=table.of(keys.DOMAIN),

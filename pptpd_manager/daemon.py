@@ -19,6 +19,7 @@ from pptpd_manager.guard import guarded
 from pptpd_manager.netlink import Netlink
 from pptpd_manager.notify import Notify
 from pptpd_manager.optionfile import OptionFiles
+from pptpd_manager.processes import Processes
 from pptpd_manager.settings import Settings
 from pptpd_manager.timers import Timers
 from pptpd_manager.tunnel import State
@@ -56,7 +57,8 @@ class _Daemon:
         timers = Timers()
         self._units = Units(self._con, self._unit_changed)
         self._netlink = Netlink(self._links_changed, self._routes_changed)
-        self._engine = Engine(Edges(self._units, self._netlink, OptionFiles(runtime), timers, time.monotonic))
+        edges = Edges(self._units, self._netlink, OptionFiles(runtime), timers, Processes(), time.monotonic)
+        self._engine = Engine(edges)
         self._service = service.Service(self._con, self._engine, self._units, timers, self._settings, self._reload)
         self._unknown: set[str] = set()  # the tunnels whose units systemd has not told the state of yet
         self._listed = False

@@ -16,10 +16,13 @@ from typing import Protocol
 
 from pptpd_manager import events, journal, pppd, reasons, routes
 from pptpd_manager.config import Config, TunnelConfig, interface_name
+from pptpd_manager.conntrack import untracked
 from pptpd_manager.events import Action, Event, Moment
-from pptpd_manager.machine import step
+from pptpd_manager.knock import knock
+from pptpd_manager.machine import DIALLED, step
 from pptpd_manager.netlink import Netlink
 from pptpd_manager.optionfile import OptionFiles
+from pptpd_manager.processes import Processes
 from pptpd_manager.reasons import Failure
 from pptpd_manager.resolver import resolve
 from pptpd_manager.routes import Path, Route
@@ -52,6 +55,7 @@ class Edges:
     netlink: Netlink
     files: OptionFiles
     timers: Timers
+    processes: Processes
     clock: Callable[[], float]  # monotonic seconds
 
 
@@ -65,6 +69,7 @@ class Engine:
         self._absent = Failure(reasons.NOT_CONFIGURED)
         self._refused: dict[Route, str] = {}
         self._adopting = True  # until then nobody knows which routes are wanted
+        self._asleep = False
         self.observer: Observer | None = None
         self.tunnels: dict[str, Tunnel] = {}
         self.installed: frozenset[Route] = frozenset()
@@ -117,7 +122,8 @@ class Engine:
 
     def _made(self, name: str) -> Tunnel:
         link = self._edges.netlink.links().get(interface_name(name))
-        self.tunnels[name] = made = Tunnel(name, absent=self._absent, online=self._edges.netlink.online, link=link)
+        online = self._edges.netlink.online
+        self.tunnels[name] = made = Tunnel(name, absent=self._absent, online=online, asleep=self._asleep, link=link)
         return made
 
     def _forget(self, name: str) -> None:
@@ -133,6 +139,7 @@ class Engine:
             and not any(queued == name for queued, _ in self._queue)
         ):
             del self.tunnels[name]
+            self._edges.processes.forget(name)
             if self.observer:
                 self.observer.vanished(name)
 
@@ -146,7 +153,7 @@ class Engine:
             why = after.summary
         elif after.failure and (failed or after.state is State.FAILED):
             level = logging.ERROR if after.state is State.FAILED else logging.WARNING
-            why = after.failure.advise(after.name)
+            why = after.explain(after.failure)
         fields = journal.of_tunnel(
             after.name,
             unit_name(after.name),
@@ -237,17 +244,42 @@ class Engine:
         online = self._edges.netlink.online
         for name, t in list(self.tunnels.items()):
             if t.state is State.WAITING or t.online != online:
-                self.feed(name, events.NetworkChanged(online))
-            if t.wants_routes and t.address and (path := self._path(t.address)) != t.path:
+                self.feed(name, events.NetworkChanged(online, self._path(t.target) if t.target else None))
+            if t.state in DIALLED and t.address and (path := self._path(t.address)) not in (None, t.path):
                 self.feed(name, events.PathFound(t.run, t.address, path))
         self.sync_routes()
 
+    def sleep_changed(self, asleep: bool) -> None:
+        """The machine is about to sleep, or has woken up."""
+        self._asleep = asleep
+        for name in list(self.tunnels):
+            self.feed(name, events.SleepChanged(asleep))
+
+    @property
+    def resting(self) -> bool:
+        """Whether no pppd runs or is about to, so that the machine may sleep."""
+        return all(t.resting for t in self.tunnels.values())
+
     def _path(self, address: IPv4Address) -> Path | None:
-        """The way to address outside of every tunnel."""
-        path, ours = self._edges.netlink.path(address)
-        if not ours:
-            return path
-        return routes.lookup(address, self._edges.netlink.table(), self._edges.netlink.tunnel_indexes())
+        """The way to address outside of every tunnel; None: there is none, or none with a carrier."""
+        netlink = self._edges.netlink
+        path, ours = netlink.path(address)
+        if ours:
+            path = routes.lookup(address, netlink.table(), netlink.tunnel_indexes())
+            path = netlink.located(path) if path else None
+        return path if path and netlink.running(path.interface) else None
+
+    def _watch(self, name: str, run: str) -> None:
+        """Have the processes of the tunnel's unit watched."""
+
+        def lost(failure: Failure) -> None:
+            self.feed(name, events.ProcessLost(run, failure))
+
+        def known(pids: list[int]) -> None:
+            if name in self.tunnels and self.tunnels[name].run == run and not self.tunnels[name].ended:
+                self._edges.processes.watch(name, pids, lost)
+
+        self._edges.units.processes(name, known)
 
     def _matters(self, before: Tunnel, after: Tunnel) -> bool:
         """Whether a step may have changed the wanted routes."""
@@ -314,9 +346,14 @@ class Engine:
                 edges.timers.cancel((name, action.timer))
             case events.Resolve():
                 resolve(
-                    action.server,
-                    lambda addresses: self.feed(name, events.Resolved(action.run, action.server, addresses)),
-                    lambda failure: self.feed(name, events.ResolveFailed(action.run, action.server, failure)),
+                    action.servers,
+                    lambda addresses: self.feed(name, events.Resolved(action.run, action.servers, addresses)),
+                    lambda failure: self.feed(name, events.ResolveFailed(action.run, action.servers, failure)),
+                )
+            case events.Knock():
+                knock(
+                    action.address,
+                    lambda failure: self.feed(name, events.Knocked(action.run, action.address, failure)),
                 )
             case events.FindPath():
                 self.feed(name, events.PathFound(action.run, action.address, self._path(action.address)))
@@ -330,8 +367,10 @@ class Engine:
                     action.run,
                     action.pid,
                     pppd.log_name(name, action.run),
-                    lambda lines: self.feed(name, events.LogRead(action.run, lines)),
+                    lambda lines: self.feed(name, events.LogRead(action.run, lines, untracked())),
                 )
+            case events.WatchProcesses():
+                self._watch(name, action.run)
             case events.HangUp() | events.StartUnit() | events.StopUnit() | events.ResetUnit() | events.RestartUnit():
                 self._order(name, action)
             case events.AnswerReady() | events.AnswerEnded() | events.Tell():

@@ -8,7 +8,8 @@ from ipaddress import IPv4Address
 
 from pptpd_manager import reasons
 from pptpd_manager.config import TunnelConfig
-from pptpd_manager.reasons import Exit, Failure, Line
+from pptpd_manager.diagnosis import Exit, Line
+from pptpd_manager.reasons import Failure
 from pptpd_manager.routes import Link, Path
 
 # What a run's main process exits with when it may not dial; sysexits.h, so that systemd shows the names.
@@ -108,10 +109,11 @@ class RunEnded:
 
 @dataclass(frozen=True)
 class LogRead:
-    """What pppd and pptp logged in run."""
+    """What pppd and pptp logged in run. untracked: see diagnosis.Circumstances."""
 
     run: str
     lines: tuple[Line, ...]
+    untracked: bool = False
 
 
 @dataclass(frozen=True)
@@ -163,26 +165,46 @@ class ReconnectAsked:
 
 @dataclass(frozen=True)
 class NetworkChanged:
-    """online: some interface but lo and the tunnels has an IPv4 address. Also said when routes changed."""
+    """Addresses, routes or carriers changed.
+
+    online: some interface but lo and the tunnels has an IPv4 address; path: the way to the address that was dialled
+    last, None when there is none or nothing was dialled.
+    """
 
     online: bool
+    path: Path | None = None
+
+
+@dataclass(frozen=True)
+class SleepChanged:
+    """asleep: the machine is about to sleep, else it has woken up."""
+
+    asleep: bool
+
+
+@dataclass(frozen=True)
+class ProcessLost:
+    """A process that run needs is gone or does not go on, though pppd has not ended. failure: which, and how."""
+
+    run: str
+    failure: Failure
 
 
 @dataclass(frozen=True)
 class Resolved:
-    """The server's addresses; never empty. server: which one's, since another may be configured by now."""
+    """The servers' addresses; never empty. servers: whose, since others may be configured by now."""
 
     run: str
-    server: str
+    servers: tuple[str, ...]
     addresses: tuple[IPv4Address, ...]
 
 
 @dataclass(frozen=True)
 class ResolveFailed:
-    """The server's name has no address. server: as in Resolved."""
+    """None of the servers' names has an address. servers: as in Resolved."""
 
     run: str
-    server: str
+    servers: tuple[str, ...]
     failure: Failure
 
 
@@ -193,6 +215,15 @@ class PathFound:
     run: str
     address: IPv4Address
     path: Path | None
+
+
+@dataclass(frozen=True)
+class Knocked:
+    """address accepts connections to TCP port 1723; failure: or why not."""
+
+    run: str
+    address: IPv4Address
+    failure: Failure | None = None
 
 
 @dataclass(frozen=True)
@@ -239,9 +270,12 @@ Event = (
     | DisconnectAsked
     | ReconnectAsked
     | NetworkChanged
+    | SleepChanged
+    | ProcessLost
     | Resolved
     | ResolveFailed
     | PathFound
+    | Knocked
     | Prepared
     | LinkChanged
     | RoutesSynced
@@ -291,15 +325,23 @@ class AnswerEnded:
 
 @dataclass(frozen=True)
 class Resolve:
-    """Look the server's name up for run; it says Resolved or ResolveFailed."""
+    """Look the servers' names up for run; it says Resolved or ResolveFailed."""
 
     run: str
-    server: str
+    servers: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class FindPath:
     """Ask the kernel for the way to address; it says PathFound."""
+
+    run: str
+    address: IPv4Address
+
+
+@dataclass(frozen=True)
+class Knock:
+    """See whether address accepts connections to TCP port 1723; it says Knocked. Replaces an earlier one."""
 
     run: str
     address: IPv4Address
@@ -325,6 +367,13 @@ class HangUp:
     """Send pppd SIGTERM, or with hard SIGKILL to all of its cgroup."""
 
     hard: bool = False
+
+
+@dataclass(frozen=True)
+class WatchProcesses:
+    """Watch the processes of run as long as it is up; it says ProcessLost."""
+
+    run: str
 
 
 @dataclass(frozen=True)
@@ -370,9 +419,11 @@ Action = (
     | AnswerEnded
     | Resolve
     | FindPath
+    | Knock
     | Prepare
     | RemoveOptions
     | HangUp
+    | WatchProcesses
     | ReadLog
     | StartUnit
     | StopUnit

@@ -11,8 +11,8 @@ from typing import Any
 
 from gi.repository import Gio, GLib
 
+from pptpd_manager.diagnosis import Line
 from pptpd_manager.guard import guarded
-from pptpd_manager.reasons import Line
 from systemd import journal
 
 log = logging.getLogger(__name__)

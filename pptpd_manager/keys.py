@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Generic, TypeVar
 
 from . import addresses, options
-from .values import BadText, Choice, Flag, Items, Kind, Number, Text
+from .values import BadText, Choice, Flag, Items, Kind, Number, OneOrMore, Text
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -81,11 +81,11 @@ _OPTION: Text[str] = Text("one option of pppd with its arguments", options.optio
 _NO_ROUTES: tuple[IPv4Network, ...] = ()
 _NO_OPTIONS: tuple[str, ...] = ()
 
-SERVER: Key[str] = Key(
+SERVER: Key[tuple[str, ...]] = Key(
     "server",
-    Text("a host name or an IPv4 address", addresses.server, numbers=True),
+    OneOrMore(Text("a host name or an IPv4 address", addresses.server, numbers=True)),
     None,
-    "the PPTP server; its TCP port is always 1723",
+    "the PPTP server; its TCP port is always 1723. Several, or a name with several addresses, are tried in turn",
 )
 USERNAME: Key[str] = Key("username", Text("text", _username), None, "the name to log in with", "user")
 PASSWORD: Key[str] = Key(
@@ -119,14 +119,14 @@ MRU = Key("mru", Number(576, 1500, "bytes"), 1400, "the largest packet to ask th
 LCP_ECHO_INTERVAL = Key(
     "lcp-echo-interval",
     Number(1, 3600, "seconds"),
-    3,
+    2,
     "the time between two echo requests",
     "lcp-echo-interval",
 )
 LCP_ECHO_FAILURE = Key(
     "lcp-echo-failure",
     Number(1, 100, "requests"),
-    5,
+    8,
     "the echo requests without a reply after which the server counts as gone",
     "lcp-echo-failure",
 )
@@ -167,7 +167,7 @@ KEYS: tuple[Key[object], ...] = (
 BY_NAME: Mapping[str, Key[object]] = MappingProxyType({key.name: key for key in KEYS})
 
 _OTHER_WORDS = (
-    ("server", "remote gateway host hostname peer address pptp-server"),
+    ("server", "servers remote gateway host hostname peer address pptp-server"),
     ("username", "user login name account"),
     ("password", "pass passwd secret"),
     ("mppe: require-128", "require-mppe-128 mppe-128"),

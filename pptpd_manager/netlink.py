@@ -11,8 +11,8 @@ import errno
 import os
 import socket
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv4Network
+from dataclasses import dataclass, field, replace
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import Any
 
 from gi.repository import GLib
@@ -34,7 +34,7 @@ _NEWLINK, _DELLINK, _GETLINK, _NEWADDR, _DELADDR, _GETADDR = 16, 17, 18, 20, 21,
 _NEWROUTE, _DELROUTE, _GETROUTE = 24, 25, 26
 _ERROR, _DONE = 2, 3
 _REQUEST, _ACK, _DUMP, _CREATE = 0x1, 0x4, 0x300, 0x400
-_IFF_UP, _IFF_LOOPBACK = 0x1, 0x8
+_IFF_UP, _IFF_LOOPBACK, _IFF_RUNNING = 0x1, 0x8, 0x40
 _MAIN_TABLE, _UNICAST, _SCOPE_LINK, _SCOPE_UNIVERSE, _FIB_MATCH = 254, 1, 253, 0, 0x2000
 
 
@@ -43,7 +43,7 @@ class _Interface:
     name: str
     flags: int
     mtu: int
-    addresses: dict[IPv4Address, IPv4Address] = field(default_factory=dict)  # local -> peer
+    addresses: dict[IPv4Address, IPv4Interface] = field(default_factory=dict)  # local -> peer, with its prefix
 
 
 class Netlink:
@@ -80,8 +80,9 @@ class Netlink:
         for index, interface in self._interfaces.items():
             if interface.name.startswith(INTERFACE_PREFIX):
                 local, peer = next(iter(interface.addresses.items()), (None, None))
+                up = bool(interface.flags & _IFF_UP)
                 found[interface.name] = Link(
-                    index, interface.name, bool(interface.flags & _IFF_UP), interface.mtu, local, peer
+                    index, interface.name, up, interface.mtu, local, peer.ip if peer else None
                 )
         return found
 
@@ -127,7 +128,23 @@ class Netlink:
         if message["type"] != _UNICAST or interface is None:
             return None, False
         ours = message["proto"] == PROTOCOL or interface in self.tunnel_indexes()
-        return Path(interface, _address(message, "RTA_GATEWAY"), _address(message, "RTA_PREFSRC")), ours
+        return self.located(Path(interface, _address(message, "RTA_GATEWAY"), _address(message, "RTA_PREFSRC"))), ours
+
+    def located(self, path: Path) -> Path:
+        """The path with the address that packets leave with.
+
+        The kernel takes the first address of the interface in whose network the gateway is, else the first one
+        (fib_info_update_nhc_saddr and inet_select_addr in the kernel's net/ipv4).
+        """
+        known = self._interfaces.get(path.interface)
+        addresses = known.addresses if known else {}
+        near = [local for local, peer in addresses.items() if path.gateway and path.gateway in peer.network]
+        return replace(path, local=path.source or next(iter([*near, *addresses]), None))
+
+    def running(self, index: int) -> bool:
+        """Whether the interface is up and has its carrier; a driver that cannot tell has it. Source: netdevice(7)."""
+        known = self._interfaces.get(index)
+        return bool(known and known.flags & _IFF_UP and known.flags & _IFF_RUNNING)
 
     # --- what it is told ---
 
@@ -240,7 +257,7 @@ class Netlink:
         peer = _address(message, "IFA_ADDRESS")
         local = _address(message, "IFA_LOCAL") or peer
         if local and peer and kind == _NEWADDR:
-            self._interfaces[index].addresses[local] = peer
+            self._interfaces[index].addresses[local] = IPv4Interface((peer, message["prefixlen"]))
         elif local:
             self._interfaces[index].addresses.pop(local, None)
         return True

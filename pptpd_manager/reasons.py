@@ -1,34 +1,52 @@
-"""Why a tunnel is not up: the table of reasons, and the reading of one from what a run of pppd left.
+"""Why a tunnel is not up: the table of reasons. The one source: D-Bus, the journal, the status and docs/reasons.md.
 
-An exit status alone decides nothing: pppd's 10 stands for a filtered port, blocked GRE, refused MPPE and a
-missing password alike. What counts is, in this order, the lines that pppd and pptp logged, how far the call had
-got, and the status. Source of the lines: pppd 2.4.9 and 2.5.x, pptp-linux 1.10.0; of the statuses: pppd(8).
+diagnosis.py finds the reason of a run that has ended; machine.py gives the ones that need no log. retry.py says how
+long each class waits.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
 
 class Retry(Enum):
-    """What the next attempt waits for."""
+    """When the next attempt is made. The pauses themselves are retry.py's."""
 
-    AGAIN = "again"  # a pause that grows
-    TWICE = "twice"  # one more attempt, then given up: accounts get locked
+    SOON = "soon"  # after a pause of seconds that grows: it may be well again at any moment
+    LATER = "later"  # after a pause of minutes that grows: somebody has to act, or a session to run out
+    NETWORK = "after a network change"  # when there is a new way to the server; now and then without
+    FEW = "only a few times"  # given up after the second time: accounts get locked
     NEVER = "never"  # given up at once: the same input fails the same way
+
+
+class Phase(Enum):
+    """How far an attempt had got. In the order in which an attempt goes through them."""
+
+    BEFORE = "Before anything is sent"
+    MACHINE = "pppd, pptp and the kernel of this machine"
+    CONTROL = "TCP and the control connection"
+    CALL = "The call"
+    LINK = "GRE and LCP"
+    LOGIN = "Logging in"
+    ENCRYPTION = "Encryption"
+    ADDRESSES = "Addresses and routes"
+    END = "The end of a link"
 
 
 @dataclass(frozen=True)
 class Reason:
-    """One cause. name: stable, on D-Bus and in the journal; sentence: for people; advice: what to do about it."""
+    """One cause. name: stable, on D-Bus and in the journal; sentence: for people; advice: what to do about it.
+
+    advice may hold {name}, {server} and {address}, see Tunnel.advice.
+    """
 
     name: str
+    phase: Phase
+    retry: Retry
     sentence: str
     advice: str
-    retry: Retry = Retry.AGAIN
 
 
 @dataclass(frozen=True)
@@ -43,286 +61,556 @@ class Failure:
         """The reason's sentence with the detail of this time."""
         return f"{self.reason.sentence} ({self.detail})" if self.detail else self.reason.sentence
 
-    def advise(self, tunnel: str) -> str:
-        """The sentence, and what to do about it for that tunnel."""
-        return f"{self.sentence} {self.reason.advice.replace('NAME', tunnel)}".rstrip()
 
-
-@dataclass(frozen=True)
-class Line:
-    """One line of the journal. program: the syslog identifier, "pppd" or "pptp"; text: the message."""
-
-    program: str
-    text: str
-
-
-@dataclass(frozen=True)
-class Exit:
-    """How a main process ended, as systemd says it in $EXIT_CODE and $EXIT_STATUS.
-
-    code: "exited", "killed" or "dumped"; status: a number, or the name of the signal. "" when not known.
-    """
-
-    code: str = ""
-    status: str = ""
-
-
-# Before anything is dialled.
-NOT_CONFIGURED = Reason(
-    "not-configured",
-    "The tunnel is not in the configuration.",
-    "Add it under 'tunnels:' and run: systemctl reload pptp-manager",
-    Retry.NEVER,
-)
-BAD_CONFIGURATION = Reason(
-    "bad-configuration",
-    "The configuration has errors.",
-    "Mend the file and run: systemctl reload pptp-manager",
-    Retry.NEVER,
-)
-PPPD_MISSING = Reason("pppd-missing", "pppd is not installed.", "Run: apt install ppp", Retry.NEVER)
-PPTP_MISSING = Reason("pptp-missing", "The program pptp is not installed.", "Run: apt install pptp-linux", Retry.NEVER)
-OPTIONS_NOT_WRITTEN = Reason(
-    "options-not-written", "pppd's option file could not be written.", "Make room on /run, see: df -h /run"
-)
-NO_NETWORK = Reason("no-network", "There is no network.", "See: ip address; ip route")
-NO_ROUTE = Reason("no-route", "There is no route to the server.", "See: ip route")
-NAME_NOT_FOUND = Reason(
-    "name-not-found",
-    "The server's name does not exist.",
-    "Check 'server:', or the name server with: getent ahostsv4 SERVER",
-)
-NAME_SERVER_SILENT = Reason(
-    "name-server-silent",
-    "The server's name could not be looked up.",
-    "Check the name server with: getent ahostsv4 SERVER",
-)
-# TCP and the control connection.
-TCP_REFUSED = Reason(
-    "tcp-refused", "The server refuses connections to TCP port 1723.", "Is a PPTP server running at that address?"
-)
-TCP_SILENT = Reason(
-    "tcp-silent",
-    "The server does not answer on TCP port 1723.",
-    "Is the server on, and do the firewalls on the way let TCP port 1723 pass?",
-)
-HOST_UNREACHABLE = Reason(
-    "host-unreachable", "The server's host cannot be reached.", "See: ip route get ADDRESS; ping ADDRESS"
-)
-CONTROL_REFUSED = Reason(
-    "control-refused",
-    "The server refuses the control connection.",
-    "Ask the server's administrator whether this address may connect",
-)
-CONTROL_SILENT = Reason(
-    "control-silent",
-    "The server accepts TCP port 1723 but does not speak PPTP.",
-    "Is it a PPTP server that listens there, and is it well?",
-)
-CALL_REFUSED = Reason("call-refused", "The server refuses the call.", "Try later, or ask its administrator")
-CONTROL_LOST = Reason("control-lost", "The control connection was lost.", "See the server's log")
-# PPP.
-GRE_BLOCKED = Reason(
-    "gre-blocked",
-    "The call is set up, but no GRE packet comes back from the server.",
-    "Let IP protocol 47 (GRE) pass; behind NAT or a firewall load nf_conntrack_pptp there",
-)
-LCP_SILENT = Reason(
-    "lcp-silent",
-    "The server does not answer in PPP.",
-    "Let TCP port 1723 and IP protocol 47 (GRE) pass; see the server's log",
-)
-WRONG_PASSWORD = Reason(
-    "wrong-password",
-    "The server refuses the user name or the password.",
-    "Check 'username:', 'domain:' and 'password:', then run: systemctl start pptp@NAME",
-    Retry.TWICE,
-)
-ACCOUNT_REFUSED = Reason(
-    "account-refused",
-    "The server does not let this account in.",
-    "Ask the server's administrator about the account",
-    Retry.TWICE,
-)
-AUTH_PROTOCOL_REFUSED = Reason(
-    "auth-protocol-refused",
-    "The server asks for an authentication method that is refused here.",
-    "Compare the refuse- keys with what the server offers",
-    Retry.TWICE,
-)
-AUTH_SILENT = Reason("auth-silent", "The server did not answer the authentication.", "See the server's log")
-SERVER_UNPROVEN = Reason(
-    "server-unproven",
-    "The server could not prove that it knows the password.",
-    "It may be another server than you think: check 'server:'",
-    Retry.TWICE,
-)
-PEER_NOT_AUTHENTICATED = Reason(
-    "peer-not-authenticated",
-    "pppd was told to make the server log in.",
-    "Take 'auth' and 'require-' options out of /etc/ppp/options",
-    Retry.NEVER,
-)
-MPPE_MODULE_MISSING = Reason("mppe-module-missing", "This kernel has no MPPE.", "Run: modprobe ppp_mppe", Retry.NEVER)
-MPPE_REFUSED = Reason(
-    "mppe-refused",
-    "The server does not encrypt as required (MPPE).",
-    "Switch MPPE-128 on at the server, or lower 'mppe:' if traffic in the clear is acceptable",
-)
-NO_ADDRESS = Reason("no-address", "The server gives no address.", "Its address pool may be used up: try later")
-# The machine here.
-PPP_MODULE_MISSING = Reason(
-    "ppp-module-missing", "This kernel has no PPP.", "Run: modprobe ppp_generic ppp_async", Retry.TWICE
-)
-PPP_FORBIDDEN = Reason(
-    "ppp-forbidden",
-    "/dev/ppp may not be used here.",
-    "In a container, give it /dev/ppp and CAP_NET_ADMIN",
-    Retry.NEVER,
-)
-OPTION_ERROR = Reason(
-    "option-error", "pppd does not accept its options.", "Check 'pppd-options:' and /etc/ppp/options", Retry.NEVER
-)
-INTERFACE_TAKEN = Reason("interface-taken", "The interface's name is taken.", "See: ip -d link show pptp-NAME")
-ROUTE_REFUSED = Reason("route-refused", "The kernel refused a route.", "Check 'routes:' against: ip route")
-# The end of a link.
-PEER_HUNG_UP = Reason("peer-hung-up", "The server ended the session.", "See the server's log")
-PEER_DEAD = Reason("peer-dead", "The server stopped answering (LCP echo).", "Is the network up? See: ip route")
-LINK_TAKEN_DOWN = Reason(
-    "link-taken-down", "The interface was taken down from outside.", "Use: systemctl stop pptp@NAME"
-)
-IDLE_TIME = Reason(
-    "idle-time", "pppd ended the link as its options say (idle, maxconnect or a limit).", "See 'pppd-options:'"
-)
-CONFIGURATION_CHANGED = Reason("configuration-changed", "The configuration was changed.", "")
-STOPPED = Reason("stopped", "The tunnel was stopped.", "Run: systemctl start pptp@NAME")
-TIMED_OUT = Reason(
-    "timed-out",
-    "The link was not up within connect-timeout.",
-    "Raise 'connect-timeout:' if the way to the server is slow",
-)
-KILLED = Reason("killed", "pppd was killed from outside.", "See: journalctl -k; journalctl -u pptp@NAME")
-HUNG_UP = Reason("hang-up", "The call ended without a reason.", "See: journalctl -u pptp@NAME")
-UNIT_BROKEN = Reason(
-    "unit-broken",
-    "systemd could not run the unit's program.",
-    "Install pptp-manager again, see: systemctl cat pptp@NAME",
-)
-UNKNOWN = Reason("unknown", "pppd ended for a reason that it did not tell.", "See: journalctl -u pptp@NAME")
-
-REASONS: dict[str, Reason] = {value.name: value for value in list(globals().values()) if isinstance(value, Reason)}
-
-# (program, pattern, reason); the first one that matches any line wins, so what is exact stands before what is
-# general. A group becomes the detail.
-_RULES: tuple[tuple[str, str, Reason], ...] = (
-    ("pppd", r"MPPE required, but kernel has no support", MPPE_MODULE_MISSING),
-    (
-        "pppd",
-        r"MPPE required|Refusing MPPE stateful mode|MPPE disabled, closing LCP|Too many MPPE errors",
-        MPPE_REFUSED,
-    ),
-    ("pppd", r"MS-CHAPv2 mutual authentication failed|MS-CHAPv2 Success packet is badly formed", SERVER_UNPROVEN),
-    ("pppd", r"(E=64[6-9] .*|E=709 .*)", ACCOUNT_REFUSED),
-    ("pppd", r"CHAP authentication timed out|No response to PAP authenticate-requests", AUTH_SILENT),
-    ("pppd", r"MS-CHAP authentication failed: (.*)", WRONG_PASSWORD),
-    ("pppd", r"(?:CHAP|PAP|EAP) authentication failed", WRONG_PASSWORD),
-    ("pppd", r"peer refused to authenticate: terminating|required to authenticate itself", PEER_NOT_AUTHENTICATED),
-    ("pppd", r"LCP terminated by peer \((.*authenticat.*)\)", AUTH_PROTOCOL_REFUSED),
-    ("pppd", r"/dev/ppp device: (?:Permission denied|Operation not permitted)", PPP_FORBIDDEN),
-    ("pppd", r"/dev/ppp device: |Please load the ppp_generic|Couldn't set tty to PPP", PPP_MODULE_MISSING),
-    ("pppd", r"Couldn't (?:rename|create ppp) interface (.*)", INTERFACE_TAKEN),
-    (
-        "pppd",
-        r"(.*(?:unrecognized option|too few parameters for option|invalid numeric parameter|"
-        r"requires root privilege|Couldn't load plugin|Can't open options file).*)",
-        OPTION_ERROR,
-    ),
-    ("pppd", r"No response to \d+ echo-requests", PEER_DEAD),
-    (
-        "pppd",
-        r"Could not determine local IP address|Peer refused to agree to (?:our|his) IP address|"
-        r"IPCP: timeout sending",
-        NO_ADDRESS,
-    ),
-    ("pppd", r"lack of activity|Connect time expired|Traffic limit reached", IDLE_TIME),
-    ("pptp", r"connect: Connection refused", TCP_REFUSED),
-    ("pptp", r"connect: Connection timed out", TCP_SILENT),
-    ("pptp", r"connect: (No route to host)", HOST_UNREACHABLE),
-    ("pptp", r"connect: (Network is unreachable)", NO_ROUTE),
-    ("pptp", r"getaddrinfo\(\)", NO_NETWORK),
-    ("pptp", r"Reply result code is \d+ '(.*)'\. Error", CONTROL_REFUSED),
-    ("pptp", r"outgoing call request .* has not been accepted", CALL_REFUSED),
-    ("pppd", r"LCP terminated by peer \((.+)\)", PEER_HUNG_UP),
-    ("pppd", r"LCP terminated by peer", PEER_HUNG_UP),
-    ("pptp", r"missing echo reply|read error: (.*)", CONTROL_LOST),
-    (
-        "pptp",
-        r"Call disconnect notification received|Received Stop Control Connection Request|peer has closed",
-        PEER_HUNG_UP,
-    ),
-    ("pptp", r"short read \(-1\): (Protocol not available)", GRE_BLOCKED),
-)
-RULES = tuple((program, re.compile(pattern), reason) for program, pattern, reason in _RULES)
-
-_CONTROL_UP = re.compile(r"Client connection established|Received Start Control Connection Reply")
-_CALL_UP = re.compile(r"Outgoing call established")
-_TCP_UP = re.compile(r"Sent control packet type is 1 ")
 _UNSAFE = re.compile(r"[^ !#-\[\]-~]")  # all but printable ASCII, and the two that busctl escapes
-
-
-def classify(lines: Iterable[Line], end: Exit, *, was_up: bool = False, timed_out: bool = False) -> Failure:
-    """The failure that a run of pppd ended with.
-
-    lines: all that pppd and pptp logged in that run, in order; end: how pppd ended; was_up: the link had been up;
-    timed_out: we ended the attempt at its connect-timeout. Never raises: what is not known is UNKNOWN.
-    """
-    lines = tuple(lines)
-    if end.code == "exited" and end.status in ("126", "127", "203") and not lines:
-        return Failure(UNIT_BROKEN if end.status == "203" else PPPD_MISSING)
-    for program, pattern, reason in RULES:
-        for line in lines:
-            match = pattern.search(line.text) if line.program == program else None
-            if match:
-                return Failure(reason, printable(match.group(match.lastindex) if match.lastindex else ""))
-    return _by_progress(lines, end, was_up, timed_out)
-
-
-def _by_progress(lines: tuple[Line, ...], end: Exit, was_up: bool, timed_out: bool) -> Failure:
-    """The failure when no line names it: how far the call had got, then the status."""
-    if not was_up and (timed_out or any("timeout sending Config-Requests" in line.text for line in lines)):
-        return Failure(_silence(lines))
-    if end.code in ("killed", "dumped") or end.status == "5":
-        return Failure(KILLED, printable(end.status if end.code != "exited" else ""))
-    if was_up and end.status in ("0", "16"):
-        return Failure(PEER_HUNG_UP)
-    by_status = {
-        "2": OPTION_ERROR,
-        "3": PPP_FORBIDDEN,
-        "4": PPP_MODULE_MISSING,
-        "15": PEER_DEAD,
-        "16": HUNG_UP,
-        "19": WRONG_PASSWORD,
-    }
-    return (
-        Failure(by_status[end.status])
-        if end.status in by_status
-        else Failure(UNKNOWN, printable(f"exit status {end.status}" if end.status else ""))
-    )
-
-
-def _silence(lines: tuple[Line, ...]) -> Reason:
-    """Who is silent: the TCP port, the PPTP server behind it, GRE, or PPP."""
-    pptp = [line.text for line in lines if line.program == "pptp"]
-    if any(_CALL_UP.search(text) for text in pptp):
-        heard = any(line.program == "pppd" and "authentication succeeded" in line.text for line in lines)
-        return TIMED_OUT if heard else GRE_BLOCKED
-    if any(_CONTROL_UP.search(text) for text in pptp):
-        return CALL_REFUSED
-    if any(_TCP_UP.search(text) for text in pptp):
-        return CONTROL_SILENT
-    return TCP_SILENT
 
 
 def printable(text: str, longest: int = 120) -> str:
     """text in printable ASCII without double quotes and backslashes, cut when too long: a server may send anything."""
     return _UNSAFE.sub("?", text)[:longest]
+
+
+_LOG = "See: journalctl -u pptp@{name}"
+_ADMINISTRATOR = "Ask the server's administrator"
+_AGAIN = "then run: systemctl start pptp@{name}"
+
+# --- before anything is sent ---
+NOT_CONFIGURED = Reason(
+    "not-configured",
+    Phase.BEFORE,
+    Retry.NEVER,
+    "The tunnel is not in the configuration.",
+    "Add it under 'tunnels:' and run: systemctl reload pptp-manager",
+)
+BAD_CONFIGURATION = Reason(
+    "bad-configuration",
+    Phase.BEFORE,
+    Retry.NEVER,
+    "The configuration has errors.",
+    "Mend the file and run: systemctl reload pptp-manager",
+)
+NO_NETWORK = Reason("no-network", Phase.BEFORE, Retry.NETWORK, "There is no network.", "See: ip address; ip route")
+NO_ROUTE = Reason(
+    "no-route",
+    Phase.BEFORE,
+    Retry.NETWORK,
+    "There is no route to the server.",
+    "See: ip route get {address}; ip -br link",
+)
+NAME_NOT_FOUND = Reason(
+    "name-not-found",
+    Phase.BEFORE,
+    Retry.LATER,
+    "The server's name does not exist.",
+    "Check 'server:', and the name server with: getent ahostsv4 {server}",
+)
+NAME_SERVER_SILENT = Reason(
+    "name-server-silent",
+    Phase.BEFORE,
+    Retry.SOON,
+    "The server's name could not be looked up.",
+    "Check the name server with: getent ahostsv4 {server}",
+)
+OPTIONS_NOT_WRITTEN = Reason(
+    "options-not-written",
+    Phase.BEFORE,
+    Retry.SOON,
+    "pppd's option file could not be written.",
+    "Make room on /run, see: df -h /run",
+)
+
+# --- this machine ---
+PPPD_MISSING = Reason("pppd-missing", Phase.MACHINE, Retry.NEVER, "pppd is not installed.", "Run: apt install ppp")
+PPTP_MISSING = Reason(
+    "pptp-missing", Phase.MACHINE, Retry.NEVER, "The program pptp is not installed.", "Run: apt install pptp-linux"
+)
+UNIT_BROKEN = Reason(
+    "unit-broken",
+    Phase.MACHINE,
+    Retry.NEVER,
+    "systemd could not run the unit's program.",
+    "Install pptp-manager again, see: systemctl cat pptp@{name}",
+)
+OPTION_ERROR = Reason(
+    "option-error",
+    Phase.MACHINE,
+    Retry.NEVER,
+    "pppd does not accept its options.",
+    "Check 'pppd-options:' and /etc/ppp/options, " + _AGAIN,
+)
+PEER_MUST_LOG_IN = Reason(
+    "peer-must-log-in",
+    Phase.MACHINE,
+    Retry.NEVER,
+    "pppd was told to make the server log in.",
+    "Take 'auth' and 'require-' options out of /etc/ppp/options, " + _AGAIN,
+)
+NOT_ROOT = Reason(
+    "not-root",
+    Phase.MACHINE,
+    Retry.NEVER,
+    "pppd or pptp may not do its work: it is not root or lacks a capability.",
+    "pppd needs CAP_NET_ADMIN and pptp CAP_NET_RAW, see: systemctl cat pptp@{name}",
+)
+PPP_MISSING = Reason(
+    "ppp-missing",
+    Phase.MACHINE,
+    Retry.FEW,
+    "This kernel has no PPP, or its modules are not loaded.",
+    "Run: modprobe -a ppp_generic ppp_async; " + _AGAIN,
+)
+PPP_DEVICE_MISSING = Reason(
+    "ppp-device-missing",
+    Phase.MACHINE,
+    Retry.FEW,
+    "There is no /dev/ppp.",
+    "Run: modprobe ppp_generic; or, in a container: mknod /dev/ppp c 108 0; " + _AGAIN,
+)
+PPP_FORBIDDEN = Reason(
+    "ppp-forbidden",
+    Phase.MACHINE,
+    Retry.NEVER,
+    "/dev/ppp may not be used here.",
+    "In a container, give it the device /dev/ppp and CAP_NET_ADMIN, " + _AGAIN,
+)
+PPP_UNIT_FAILED = Reason(
+    "ppp-unit-failed",
+    Phase.MACHINE,
+    Retry.SOON,
+    "The kernel gave pppd no interface or no pseudo-terminal.",
+    "See: journalctl -k; " + _LOG[0].lower() + _LOG[1:],
+)
+INTERFACE_TAKEN = Reason(
+    "interface-taken",
+    Phase.MACHINE,
+    Retry.SOON,
+    "The interface's name is taken.",
+    "See who has it: ip -d link show pptp-{name}; and: ip link delete pptp-{name}",
+)
+NO_PROCESS = Reason(
+    "no-process",
+    Phase.MACHINE,
+    Retry.SOON,
+    "pppd could not start pptp: the machine has no room for another process.",
+    "See: systemctl status pptp@{name}; free -m; ulimit -u",
+)
+SOCKET_DIRECTORY = Reason(
+    "socket-directory",
+    Phase.MACHINE,
+    Retry.FEW,
+    "pptp cannot use /run/pptp, where its call manager is found.",
+    "See: systemctl cat pptp@{name}; df -h /run",
+)
+CRASHED = Reason(
+    "crashed",
+    Phase.MACHINE,
+    Retry.SOON,
+    "pppd crashed.",
+    "See: coredumpctl list pppd; journalctl -u pptp@{name}",
+)
+KILLED = Reason(
+    "killed",
+    Phase.MACHINE,
+    Retry.SOON,
+    "pppd was killed from outside.",
+    "See: journalctl -k; journalctl -u pptp@{name}",
+)
+PPTP_KILLED = Reason(
+    "pptp-killed",
+    Phase.MACHINE,
+    Retry.SOON,
+    "pptp was killed from outside.",
+    "See: journalctl -k; journalctl -u pptp@{name}",
+)
+PPPD_HANGS = Reason(
+    "pppd-hangs",
+    Phase.MACHINE,
+    Retry.SOON,
+    "pppd was stopped from outside or hangs.",
+    "See: journalctl -k; journalctl -u pptp@{name}",
+)
+
+# --- TCP and the control connection ---
+TCP_REFUSED = Reason(
+    "tcp-refused",
+    Phase.CONTROL,
+    Retry.SOON,
+    "The server refuses connections to TCP port 1723.",
+    "Does a PPTP server run at {address}? If so, a firewall there or on the way refuses you",
+)
+TCP_SILENT = Reason(
+    "tcp-silent",
+    Phase.CONTROL,
+    Retry.SOON,
+    "The server does not answer on TCP port 1723.",
+    "Is the server on, and do the firewalls on the way let TCP port 1723 pass? See: ping {address}",
+)
+HOST_UNREACHABLE = Reason(
+    "host-unreachable",
+    Phase.CONTROL,
+    Retry.SOON,
+    "The server's host cannot be reached.",
+    "See: ip route get {address}; ping {address}",
+)
+CONTROL_SILENT = Reason(
+    "control-silent",
+    Phase.CONTROL,
+    Retry.SOON,
+    "The server accepts TCP port 1723 but does not speak PPTP.",
+    "Is it a PPTP server that listens there, and is it well? See its log",
+)
+CONTROL_REFUSED = Reason(
+    "control-refused",
+    Phase.CONTROL,
+    Retry.SOON,
+    "The server refuses the control connection.",
+    "See the server's log",
+)
+CONTROL_EXISTS = Reason(
+    "control-exists",
+    Phase.CONTROL,
+    Retry.LATER,
+    "The server says that it has a control connection from here already.",
+    "An old session has to run out there, or another machine behind the same address is connected",
+)
+CONTROL_NOT_AUTHORIZED = Reason(
+    "control-not-authorized",
+    Phase.CONTROL,
+    Retry.LATER,
+    "The server does not let this machine connect.",
+    _ADMINISTRATOR + " whether this machine's address may connect",
+)
+CONTROL_VERSION = Reason(
+    "control-version",
+    Phase.CONTROL,
+    Retry.LATER,
+    "The server refuses this version of PPTP.",
+    _ADMINISTRATOR + " which PPTP it speaks",
+)
+CONTROL_LOST = Reason(
+    "control-lost",
+    Phase.CONTROL,
+    Retry.SOON,
+    "The control connection was lost.",
+    "See the server's log, and whether something on the way cuts idle TCP connections",
+)
+
+# --- the call ---
+CALL_REFUSED = Reason(
+    "call-refused", Phase.CALL, Retry.SOON, "The server refuses the call.", "See the server's log; it may be full"
+)
+CALL_NO_CARRIER = Reason(
+    "call-no-carrier",
+    Phase.CALL,
+    Retry.SOON,
+    "The server refuses the call: no carrier on its line.",
+    _ADMINISTRATOR + ": the server dials on, and that fails",
+)
+CALL_BUSY = Reason(
+    "call-busy", Phase.CALL, Retry.SOON, "The server is busy.", _ADMINISTRATOR + " how many may be connected"
+)
+CALL_NO_DIAL_TONE = Reason(
+    "call-no-dial-tone",
+    Phase.CALL,
+    Retry.SOON,
+    "The server refuses the call: no dial tone on its line.",
+    _ADMINISTRATOR + ": the server dials on, and that fails",
+)
+CALL_TIMED_OUT = Reason(
+    "call-timed-out",
+    Phase.CALL,
+    Retry.SOON,
+    "The server gave the call up: it took it too long.",
+    "See the server's log",
+)
+CALL_PROHIBITED = Reason(
+    "call-prohibited",
+    Phase.CALL,
+    Retry.LATER,
+    "The server's administrator prohibits the call.",
+    _ADMINISTRATOR + " for permission",
+)
+CALL_SILENT = Reason(
+    "call-silent",
+    Phase.CALL,
+    Retry.SOON,
+    "The server does not answer the call.",
+    "See the server's log; it may be overloaded",
+)
+
+# --- GRE and LCP ---
+GRE_BLOCKED = Reason(
+    "gre-blocked",
+    Phase.LINK,
+    Retry.SOON,
+    "The call is set up, but no GRE packet comes back from the server.",
+    "Firewalls and NAT on the way have to let IP protocol 47 (GRE) pass; a Linux router needs: modprobe nf_nat_pptp",
+)
+GRE_UNTRACKED = Reason(
+    "gre-untracked",
+    Phase.LINK,
+    Retry.SOON,
+    "The call is set up, but no GRE packet comes back, and this machine's firewall tracks connections without the "
+    "helper for PPTP.",
+    "Run: modprobe nf_conntrack_pptp; iptables -t raw -A OUTPUT -p tcp --dport 1723 -j CT --helper pptp; if it stays, "
+    "a firewall or NAT on the way drops IP protocol 47 (GRE)",
+)
+GRE_REFUSED = Reason(
+    "gre-refused",
+    Phase.LINK,
+    Retry.SOON,
+    "The server or a router before it refuses GRE packets.",
+    "The firewalls on the way have to let IP protocol 47 (GRE) pass; is the server's PPTP service whole?",
+)
+GRE_TOO_LARGE = Reason(
+    "gre-too-large",
+    Phase.LINK,
+    Retry.SOON,
+    "A router on the way says that GRE packets are too large.",
+    "Make 'mtu:' smaller",
+)
+NOT_SENT = Reason(
+    "not-sent",
+    Phase.LINK,
+    Retry.NETWORK,
+    "This machine cannot send packets to the server.",
+    "See: ip route get {address}; and whether its own firewall lets TCP port 1723 and IP protocol 47 (GRE) out",
+)
+LOOPED_BACK = Reason(
+    "looped-back",
+    Phase.LINK,
+    Retry.SOON,
+    "What pppd sends comes back to it.",
+    "Does {server} lead to this machine, or through the tunnel itself? See: ip route get {address}",
+)
+PPP_REFUSED = Reason(
+    "ppp-refused",
+    Phase.LINK,
+    Retry.SOON,
+    "The server ended the call before the link was up.",
+    "See the server's log",
+)
+TIMED_OUT = Reason(
+    "timed-out",
+    Phase.LINK,
+    Retry.SOON,
+    "The link was not up within connect-timeout.",
+    "Raise 'connect-timeout:' if the way to the server is slow",
+)
+
+# --- logging in ---
+WRONG_PASSWORD = Reason(
+    "wrong-password",
+    Phase.LOGIN,
+    Retry.FEW,
+    "The server refuses the user name or the password.",
+    "Check 'username:', 'domain:' and 'password:', " + _AGAIN,
+)
+ACCOUNT_LOCKED = Reason(
+    "account-locked",
+    Phase.LOGIN,
+    Retry.FEW,
+    "The account is locked.",
+    _ADMINISTRATOR + " to unlock it, " + _AGAIN,
+)
+ACCOUNT_DISABLED = Reason(
+    "account-disabled",
+    Phase.LOGIN,
+    Retry.FEW,
+    "The account is disabled.",
+    _ADMINISTRATOR + " to enable it, " + _AGAIN,
+)
+ACCOUNT_EXPIRED = Reason(
+    "account-expired",
+    Phase.LOGIN,
+    Retry.FEW,
+    "The account has expired.",
+    _ADMINISTRATOR + " to extend it, " + _AGAIN,
+)
+ACCOUNT_RESTRICTED = Reason(
+    "account-restricted",
+    Phase.LOGIN,
+    Retry.LATER,
+    "The account may not log in at this hour.",
+    "Wait for the hours in which it may, or ask the server's administrator",
+)
+ACCOUNT_NO_DIALIN = Reason(
+    "account-no-dialin",
+    Phase.LOGIN,
+    Retry.FEW,
+    "The account has no permission to dial in.",
+    _ADMINISTRATOR + " for the permission, " + _AGAIN,
+)
+PASSWORD_EXPIRED = Reason(
+    "password-expired",
+    Phase.LOGIN,
+    Retry.FEW,
+    "The password has expired: the server wants it changed.",
+    "Change it on another machine or have it reset, put the new one into 'password:', " + _AGAIN,
+)
+PASSWORD_NOT_CHANGED = Reason(
+    "password-not-changed",
+    Phase.LOGIN,
+    Retry.FEW,
+    "The server could not change the password.",
+    "Have it reset by the server's administrator, put the new one into 'password:', " + _AGAIN,
+)
+NO_SECRET = Reason(
+    "no-secret",
+    Phase.LOGIN,
+    Retry.FEW,
+    "pppd found no password for the server.",
+    "Take 'name', 'remotename' and 'user' out of /etc/ppp/options and 'pppd-options:', " + _AGAIN,
+)
+AUTH_PROTOCOL_REFUSED = Reason(
+    "auth-protocol-refused",
+    Phase.LOGIN,
+    Retry.FEW,
+    "The server asks for a way to log in that is refused here.",
+    "Compare the 'refuse-' keys with what the server offers, " + _AGAIN,
+)
+AUTH_SILENT = Reason(
+    "auth-silent", Phase.LOGIN, Retry.SOON, "The server did not answer the login.", "See the server's log"
+)
+SERVER_UNPROVEN = Reason(
+    "server-unproven",
+    Phase.LOGIN,
+    Retry.FEW,
+    "The server could not prove that it knows the password.",
+    "It may be another server than you think: check 'server:'; or it spells the domain otherwise: check 'domain:'",
+)
+
+# --- encryption ---
+MPPE_MISSING = Reason(
+    "mppe-missing",
+    Phase.ENCRYPTION,
+    Retry.FEW,
+    "This kernel has no MPPE.",
+    "Run: modprobe ppp_mppe (a kernel in FIPS mode has none); " + _AGAIN,
+)
+MPPE_REFUSED = Reason(
+    "mppe-refused",
+    Phase.ENCRYPTION,
+    Retry.LATER,
+    "The server does not encrypt as required (MPPE).",
+    "Switch MPPE-128 on at the server, or lower 'mppe:' if traffic in the clear is acceptable",
+)
+MPPE_SILENT = Reason(
+    "mppe-silent",
+    Phase.ENCRYPTION,
+    Retry.LATER,
+    "The server does not answer the request to encrypt (MPPE).",
+    "Switch MPPE-128 on at the server, or lower 'mppe:' if traffic in the clear is acceptable",
+)
+MPPE_STATEFUL = Reason(
+    "mppe-stateful",
+    Phase.ENCRYPTION,
+    Retry.LATER,
+    "The server offers only stateful encryption (MPPE).",
+    "Have the server do stateless MPPE; stateful is weak, and lossy: pppd-options: [mppe-stateful]",
+)
+MPPE_WITHOUT_MS_CHAP = Reason(
+    "mppe-without-ms-chap",
+    Phase.ENCRYPTION,
+    Retry.FEW,
+    "Encryption (MPPE) needs a login by MS-CHAP, and the server took another one.",
+    "Set refuse-pap, refuse-chap and refuse-eap to true, " + _AGAIN,
+)
+MPPE_LOST = Reason(
+    "mppe-lost",
+    Phase.ENCRYPTION,
+    Retry.SOON,
+    "The encryption (MPPE) was lost.",
+    "See the server's log; much loss on the way can cause it",
+)
+
+# --- addresses and routes ---
+NO_ADDRESS = Reason(
+    "no-address",
+    Phase.ADDRESSES,
+    Retry.SOON,
+    "The server gives no address.",
+    "Its pool of addresses may be used up: see its log, or ask its administrator",
+)
+ADDRESS_REFUSED = Reason(
+    "address-refused",
+    Phase.ADDRESSES,
+    Retry.LATER,
+    "The server does not agree to the addresses that are asked for.",
+    "Take fixed addresses out of 'pppd-options:' and /etc/ppp/options",
+)
+IPCP_SILENT = Reason(
+    "ipcp-silent",
+    Phase.ADDRESSES,
+    Retry.SOON,
+    "The server does not answer the request for an address.",
+    "See the server's log",
+)
+ADDRESS_NOT_SET = Reason(
+    "address-not-set",
+    Phase.ADDRESSES,
+    Retry.LATER,
+    "The address could not be put on the interface.",
+    "See: journalctl -u pptp@{name}; is the address used by another interface? ip address",
+)
+ADDRESS_FORBIDDEN = Reason(
+    "address-forbidden",
+    Phase.ADDRESSES,
+    Retry.LATER,
+    "pppd does not let the server have the address that it wants.",
+    "See the addresses in /etc/ppp/chap-secrets, and 'noipdefault' or 'ipcp-accept-remote' in pppd(8)",
+)
+ROUTE_REFUSED = Reason(
+    "route-refused", Phase.ADDRESSES, Retry.SOON, "The kernel refused a route.", "Check 'routes:' against: ip route"
+)
+
+# --- the end of a link ---
+PEER_HUNG_UP = Reason("peer-hung-up", Phase.END, Retry.SOON, "The server ended the session.", "See the server's log")
+SERVER_SHUT_DOWN = Reason(
+    "server-shut-down",
+    Phase.END,
+    Retry.LATER,
+    "The server's administrator ended the session.",
+    _ADMINISTRATOR + " if it happens again",
+)
+PEER_DEAD = Reason(
+    "peer-dead",
+    Phase.END,
+    Retry.SOON,
+    "The server stopped answering (LCP echo).",
+    "Is it on, and the way to it open? See: ping {address}",
+)
+UPLINK_CHANGED = Reason(
+    "uplink-changed", Phase.END, Retry.SOON, "The way to the server changed.", "See: ip route get {address}"
+)
+SUSPENDED = Reason("suspended", Phase.END, Retry.SOON, "The machine was put to sleep.", "")
+LINK_TAKEN_DOWN = Reason(
+    "link-taken-down",
+    Phase.END,
+    Retry.SOON,
+    "The interface was taken down from outside.",
+    "To stop the tunnel use: systemctl stop pptp@{name}",
+)
+IDLE_TIME = Reason(
+    "idle-time", Phase.END, Retry.SOON, "pppd ended the idle link.", "Take 'idle' out of 'pppd-options:'"
+)
+CONNECT_TIME = Reason(
+    "connect-time",
+    Phase.END,
+    Retry.SOON,
+    "pppd ended the link after its longest time.",
+    "Take 'maxconnect' out of 'pppd-options:'",
+)
+TRAFFIC_LIMIT = Reason(
+    "traffic-limit",
+    Phase.END,
+    Retry.LATER,
+    "pppd ended the link at its traffic limit.",
+    "Take 'maxoctets' out of 'pppd-options:'",
+)
+CONFIGURATION_CHANGED = Reason("configuration-changed", Phase.END, Retry.SOON, "The configuration was changed.", "")
+STOPPED = Reason("stopped", Phase.END, Retry.NEVER, "The tunnel was stopped.", "Run: systemctl start pptp@{name}")
+HUNG_UP = Reason("hang-up", Phase.END, Retry.SOON, "The call ended without a reason.", _LOG)
+UNKNOWN = Reason("unknown", Phase.END, Retry.SOON, "pppd ended for a reason that it did not tell.", _LOG)
+
+REASONS: dict[str, Reason] = {value.name: value for value in list(globals().values()) if isinstance(value, Reason)}

@@ -48,11 +48,19 @@ class Route:
 
 @dataclass(frozen=True)
 class Path:
-    """How packets get to a server outside of the tunnel. source: the address that the kernel takes for them."""
+    """How packets get to a server outside of the tunnel.
+
+    source: the address that the route asks for; local: the one that packets leave with, for that reason or another.
+    """
 
     interface: int
     gateway: IPv4Address | None = None
     source: IPv4Address | None = None
+    local: IPv4Address | None = None
+
+    def __str__(self) -> str:
+        via = f"via {self.gateway}" if self.gateway else "on the link"
+        return f"{via} from {self.local}" if self.local else via
 
 
 def wanted(

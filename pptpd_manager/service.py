@@ -13,11 +13,12 @@ from gi.repository import Gio
 
 from pptpd_manager import VERSION, errors, events
 from pptpd_manager.config import interface_name, name_fault
+from pptpd_manager.diagnosis import Exit
 from pptpd_manager.engine import Engine
 from pptpd_manager.errors import DBusError
 from pptpd_manager.guard import guarded
 from pptpd_manager.objects import Call, Exported, ObjectManager
-from pptpd_manager.reasons import Exit, Failure, printable
+from pptpd_manager.reasons import Failure, printable
 from pptpd_manager.settings import Settings
 from pptpd_manager.timers import Timers
 from pptpd_manager.tunnel import State, Tunnel
@@ -40,10 +41,11 @@ class _Waiting:
 
 @dataclass
 class _Times:
-    """When the tunnel's state and its last failure began, in microseconds since 1970."""
+    """When the tunnel's state and its last failure began and its next attempt will; microseconds since 1970."""
 
     since: int
     failed: int = 0
+    next: int = 0
 
 
 class Service:
@@ -100,6 +102,8 @@ class Service:
             times.since = _now() if after.up_since is None else _now() - self._age(after)
         if after.failure is not before.failure:
             times.failed = _now()
+        if after.not_before != before.not_before:
+            times.next = _now() + round((after.not_before - self._engine.clock()) * 1e6)
         exported = self._tunnels.get(name)
         if after.config and not exported:
             exported = self._tunnels[name] = Exported(
@@ -159,10 +163,10 @@ class Service:
         """Answer those who wait for the tunnel to be up."""
         if failure is None:
             return self._answer(self._waiting[tunnel].connects)
-        self._fail(
-            self._waiting[tunnel].connects,
-            DBusError(errors.of_reason(failure.reason.name), f"tunnel '{tunnel}': {failure.advise(tunnel)}"),
-        )
+        known = self._engine.tunnels.get(tunnel)
+        text = known.explain(failure) if known else failure.sentence
+        error = DBusError(errors.of_reason(failure.reason.name), f"tunnel '{tunnel}': {text}")
+        self._fail(self._waiting[tunnel].connects, error)
 
     def refused(self, tunnel: str, text: str) -> None:
         """systemd refused to start or stop the unit."""
@@ -196,7 +200,8 @@ class Service:
     def _wait_for_up(self, call: Call, name: str, event: events.Event) -> None:
         tunnel = self._known(name)
         self._waiting[name].connects.append(call)
-        limit = (tunnel.config.connect_timeout if tunnel.config else 0) + GRACE_SECONDS
+        turns = max(1, len(tunnel.candidates), len(tunnel.config.servers) if tunnel.config else 0)
+        limit = turns * (tunnel.config.connect_timeout if tunnel.config else 0) + GRACE_SECONDS
         self._timers.start(call, limit, lambda: self._give_up_on(call, name))
         self._engine.feed(name, event)
 
@@ -330,6 +335,7 @@ class Service:
     def _properties(self, name: str) -> dict[str, Any]:
         t = self._engine.tunnels[name]
         up = t.state is State.UP and t.link is not None
+        pausing = t.state is State.WAITING and t.not_before > self._engine.clock()
         times = self._times.setdefault(name, _Times(_now()))
         mine = [
             str(route.prefix) for route in self._engine.installed if t.link and up and route.interface == t.link.index
@@ -345,10 +351,17 @@ class Service:
             "PeerAddress": str(t.link.peer or "") if t.link and up else "",
             "Since": times.since,
             "Routes": sorted(mine),
-            "LastError": (t.failure.reason.name, t.failure.sentence, times.failed) if t.failure else ("", "", 0),
+            "LastError": self._last_error(t, times),
+            "NextAttempt": times.next if pausing else 0,
+            "NextAttemptMonotonic": round(t.not_before * 1e6) if pausing else 0,
             "ReceivedBytes": lambda: _counter(name, "rx_bytes"),
             "SentBytes": lambda: _counter(name, "tx_bytes"),
         }
+
+    def _last_error(self, t: Tunnel, times: _Times) -> tuple[str, str, str, int]:
+        if not t.failure:
+            return "", "", "", 0
+        return t.failure.reason.name, t.failure.sentence, t.advice(t.failure), times.failed
 
 
 def _interfaces(file: str) -> dict[str, Gio.DBusInterfaceInfo]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from ipaddress import IPv4Address
 
 from pptpd_manager import reasons
 from pptpd_manager.config import TunnelConfig
-from pptpd_manager.reasons import Exit, Failure
+from pptpd_manager.diagnosis import Exit
+from pptpd_manager.events import Action
+from pptpd_manager.reasons import Failure
 from pptpd_manager.routes import Link, Path
 
 
@@ -16,7 +18,7 @@ class State(Enum):
     """What a tunnel is doing. The same words are on D-Bus."""
 
     IDLE = "idle"  # nobody wants it
-    WAITING = "waiting"  # wanted; before the next attempt, for a pause or for the network
+    WAITING = "waiting"  # wanted; before the next attempt, for a pause, the network or the server
     RESOLVING = "resolving"  # its server's name is being looked up
     CONNECTING = "connecting"  # pppd dials
     UP = "up"  # the link is up and the routes are in the table
@@ -34,28 +36,35 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Autopsy:
-    """A run that has ended and whose log is being read."""
+    """A run that has ended and whose log is being read. otherwise: why, should the log not tell a better reason."""
 
     run: str
     end: Exit
     was_up: bool
     lasted: bool
     timed_out: bool
+    otherwise: Failure | None = None
+    killed: bool = False
 
 
 @dataclass(frozen=True)
 class Tunnel:
     """All that is known of a tunnel. Times are monotonic seconds.
 
-    run, ended: the unit's current or last run, and whether it is over; leaving: systemd has been told to end it;
-    asking, seen: its main process waits for a verdict, the last text it was shown, and it; starting: the unit's start
-    waits for the link; active: systemd says so.
-    address, path: of the server, once known; link: its interface; up_since: None while not up.
-    called: systemd has been told to start it and has not yet; failures: attempts failed in a row; repeats: of them,
-    with the same reason; pause, not_before: the wait before the next one in seconds, and its end; deadline: end of
-    connect-timeout; failure: why it last failed; absent: why there is no config; refusal, autopsy: see there;
-    hangup: why we ended this run ourselves; timed_out: by connect-timeout; plain: the server refused MPPE and
-    'mppe: optional' allows to do without.
+    The run. run, ended: the unit's current or last run, and whether it is over; leaving: systemd has been told to end
+    it; asking, seen, pid: its main process waits for a verdict, the last text it was shown, and it; starting: the
+    unit's start waits for the link; active: systemd says so; called: systemd has been told to start the unit and has
+    not yet; refusal, autopsy: see there.
+    The attempt. address, path: of the server, once known; link: its interface; up_since: None while not up; began:
+    when the last one began; deadline: end of connect-timeout; knocking: its address is being knocked at; timed_out: it
+    was ended by connect-timeout; hangup: why we ended this run ourselves; otherwise: why, should the log not tell a
+    better reason; killed: it did not end when it was told to.
+    Past attempts. failure: why the last one failed; failures: how many in a row; few: how many of them with a reason
+    that gives up after a few; pause, not_before: the wait before the next one in seconds, and its end; knock: the
+    server did not accept TCP connections, so knock before the next call; target, way: the address that was tried
+    last, and the way there then or since; candidates, tried: the servers' addresses as last looked up, and those that
+    have failed in this round; plain: the server refused MPPE and 'mppe: optional' allows to do without.
+    The machine. online, asleep: see events. absent: why there is no config.
     """
 
     name: str
@@ -63,6 +72,7 @@ class Tunnel:
     absent: Failure = Failure(reasons.NOT_CONFIGURED)
     state: State = State.IDLE
     online: bool = True
+    asleep: bool = False
     run: str = ""
     ended: bool = True
     leaving: bool = False
@@ -71,22 +81,53 @@ class Tunnel:
     pid: int = 0
     starting: bool = False
     active: bool = False
+    called: bool = False
+    refusal: Refusal | None = None
+    autopsy: Autopsy | None = None
     address: IPv4Address | None = None
     path: Path | None = None
     link: Link | None = None
     up_since: float | None = None
-    called: bool = False
+    began: float = 0.0
+    deadline: float | None = None
+    knocking: bool = False
+    timed_out: bool = False
+    hangup: Failure | None = None
+    otherwise: Failure | None = None
+    killed: bool = False
+    failure: Failure | None = None
     failures: int = 0
-    repeats: int = 0
+    few: int = 0
     pause: float = 0.0
     not_before: float = 0.0
-    deadline: float | None = None
-    failure: Failure | None = None
-    refusal: Refusal | None = None
-    autopsy: Autopsy | None = None
-    hangup: Failure | None = None
-    timed_out: bool = False
+    knock: bool = False
+    target: IPv4Address | None = None
+    way: Path | None = None
+    candidates: tuple[IPv4Address, ...] = ()
+    tried: frozenset[IPv4Address] = frozenset()
     plain: bool = False
+
+    @property
+    def untried(self) -> tuple[IPv4Address, ...]:
+        """The addresses that have not been tried in this round."""
+        return tuple(address for address in self.candidates if address not in self.tried)
+
+    @property
+    def resting(self) -> bool:
+        """Whether no pppd of it runs or is about to."""
+        return self.ended or self.state in (State.WAITING, State.IDLE, State.FAILED)
+
+    def advice(self, failure: Failure) -> str:
+        """What to do about a failure of this tunnel; "" if there is nothing to do."""
+        return failure.reason.advice.format(
+            name=self.name,
+            server=self.config.server if self.config else "SERVER",
+            address=self.target or (self.config.server if self.config else "ADDRESS"),
+        )
+
+    def explain(self, failure: Failure) -> str:
+        """Why, and what to do about it."""
+        return f"{failure.sentence} {self.advice(failure)}".rstrip()
 
     @property
     def last(self) -> str:
@@ -118,3 +159,31 @@ class Tunnel:
             and self.link is not None
             and self.link.usable
         )
+
+
+Step = tuple[Tunnel, list[Action]]
+
+
+def fresh(t: Tunnel, run: str) -> Tunnel:
+    """The tunnel at the beginning of a run."""
+    return replace(
+        t,
+        state=State.WAITING,
+        run=run,
+        ended=False,
+        leaving=False,
+        asking=False,
+        seen="",
+        starting=False,
+        called=False,
+        pid=0,
+        address=None,
+        path=None,
+        up_since=None,
+        deadline=None,
+        hangup=None,
+        otherwise=None,
+        killed=False,
+        knocking=False,
+        timed_out=False,
+    )

@@ -23,6 +23,7 @@ _REMOTE = re.compile(r"^GDBus\.Error:[\w.]+: ")  # what Gio puts before the mess
 CALL_MS = 10_000
 
 Error = Callable[[str], None]
+Pids = list[int]
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,17 @@ class Units:
             GLib.Variant("(ssi)", (unit_name(tunnel), who, signal)),
             lambda _: None,
             lambda text: log.info("tunnel %s: nothing to kill: %s", tunnel, text),
+        )
+
+    def processes(self, tunnel: str, then: Callable[[Pids], None]) -> None:
+        """then(pids): of the unit's processes; [] when systemd does not say."""
+        self._call(
+            _ROOT,
+            _MANAGER,
+            "GetUnitProcesses",
+            GLib.Variant("(s)", (unit_name(tunnel),)),
+            lambda reply: then([pid for _cgroup, pid, _command in reply[0]]),
+            lambda _: then([]),
         )
 
     def list(self, then: Callable[[list[str]], None], failed: Error) -> None:

@@ -224,3 +224,21 @@ class Items(Generic[T]):
         if faults:
             raise Wrong(*faults)
         return tuple(values)
+
+
+@dataclass(frozen=True)
+class OneOrMore(Generic[T]):
+    """One item, or a list of at least one, no two of them equal."""
+
+    item: Kind[T]
+
+    @property
+    def says(self) -> str:
+        return f"{self.item.says}, or a list of them"
+
+    def decode(self, node: Node) -> tuple[T, ...]:
+        if not isinstance(node, ListNode):
+            return (self.item.decode(node),)
+        if not node.items:
+            raise _wrong(node, "the list is empty; at least one")
+        return Items(self.item, unique=True).decode(node)

@@ -148,7 +148,7 @@ def test_reload_redials_only_what_dials_differently(up: World) -> None:
     up.finish("office", again)
     up.wait_for_state("office", "up")
     assert up.routes() == [OUTSIDE, ROUTE]
-    assert up.properties("office")["LastError"] == ("", "", 0)
+    assert up.properties("office")["LastError"] == ("", "", "", 0)
     assert up.state("home") == "up"
     assert up.changes("home") == []
     assert up.ordered() == [("KillUnit", "pptp@office.service", "main", "15")]

@@ -67,7 +67,7 @@ def test_disconnect(up: World) -> None:
     assert up.answered(disconnect) is None
     assert up.state("office") == "idle"
     assert up.told("office", "StateChanged") == [("stopping", "up", ""), ("idle", "stopping", "")]
-    assert up.properties("office")["LastError"] == ("", "", 0)
+    assert up.properties("office")["LastError"] == ("", "", "", 0)
 
 
 def test_disconnect_of_an_idle_tunnel_is_answered_at_once(up: World) -> None:
@@ -89,7 +89,7 @@ def test_reconnect(up: World) -> None:
     assert up.answered(reconnect) is None
     assert up.routes() == [OUTSIDE, ROUTE]
     assert up.ordered() == [("RestartUnit", "pptp@office.service", "replace")]
-    assert up.properties("office")["LastError"] == ("", "", 0)
+    assert up.properties("office")["LastError"] == ("", "", "", 0)
 
 
 def test_a_tunnel_has_the_methods_too(up: World) -> None:
@@ -140,8 +140,8 @@ def test_wrong_password(up: World) -> None:
     up.ended("office", run, status="19")
     assert up.error(connect) == refused
     assert up.state("office") == "waiting"
-    name, told, when = up.properties("office")["LastError"]
-    assert (name, told) == ("wrong-password", sentence)
+    name, told, what, when = up.properties("office")["LastError"]
+    assert (name, told, what) == ("wrong-password", sentence, advice)
     up.set_unit("office", "activating", "auto-restart")
     second = up.set_unit("office", "activating", "start", new_run=True)
     pausing = up.dial("office", second)
@@ -150,7 +150,7 @@ def test_wrong_password(up: World) -> None:
     assert up.dial("office", second, pausing.removeprefix("wait ")) == f"dial Connecting to {SERVER} ({SERVER})"
     up.ended("office", second, status="19")
     assert up.state("office") == "failed"
-    assert up.properties("office")["LastError"][2] > when
+    assert up.properties("office")["LastError"][3] > when
     third = up.set_unit("office", "activating", "start", new_run=True)
     assert up.dial("office", third) == f"exit 77 {sentence} {advice}"
     up.ended("office", third, status="77")
@@ -200,7 +200,15 @@ def test_a_server_inside_of_the_routes_is_reached_outside(up: World) -> None:
         lambda: up.routes()[-1] == f"{SERVER} via 192.0.2.9 dev wan0 proto 172",
         "the route to the server to follow the default route",
     )
-    assert up.state("office") == "up"
+    assert inside not in up.routes(), "it is dialled anew over the new one"
+    up.wait_for_order("KillUnit", "pptp@office.service", "main", "15")
+    up.link_down("office")
+    up.ended("office", run, status="16")
+    until(lambda: up.properties("office")["LastError"][0], "a reason")
+    detail = "via 192.0.2.1 from 192.0.2.2 before, via 192.0.2.9 from 192.0.2.2 now"
+    assert up.properties("office")["LastError"][1] == f"The way to the server changed. ({detail})"
+    up.expected = [line for line in up.log().splitlines() if line.startswith("WARNING: ")]
+    assert len(up.expected) == 1
 
 
 def test_a_route_that_somebody_deletes_comes_back(up: World) -> None:
@@ -261,6 +269,6 @@ def test_a_start_that_overtakes_a_disconnect_is_told_to_its_caller(up: World) ->
     up.ask_to_dial("office", run)
     message = "tunnel 'office' has been started again before it was down"
     assert up.error(disconnect) == RemoteError(ERROR + "Superseded", message)
-    assert up.properties("office")["LastError"] == ("", "", 0), "a stop is no failure"
+    assert up.properties("office")["LastError"] == ("", "", "", 0), "a stop is no failure"
     up.finish("office", run)
     up.answered(connect)

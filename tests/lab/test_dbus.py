@@ -27,7 +27,7 @@ def test_reconnect_dials_anew() -> None:
     pppd = lab.show("work", "MainPID")
     assert lab.call("Reconnect", "work").returncode == 0
     assert lab.active("work") == "active" and lab.show("work", "MainPID") != pppd and lab.passes()
-    assert lab.get("work", "LastError") == '(sst) "" "" 0', "what was asked for is no failure"
+    assert lab.get("work", "LastError") == '(ssst) "" "" "" 0', "what was asked for is no failure"
 
 
 def test_connect_cuts_a_pause_short() -> None:

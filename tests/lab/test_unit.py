@@ -33,7 +33,7 @@ def test_stop_leaves_nothing_and_returns_when_that_is_so(untouched: str) -> None
     assert lab.routes() == untouched
     assert lab.active("work") == "inactive" and lab.show("work", "Result") == "success"
     assert not (lab.OPTIONS / "work.options").exists()
-    assert lab.state("work") == "idle" and lab.get("work", "LastError") == '(sst) "" "" 0'
+    assert lab.state("work") == "idle" and lab.get("work", "LastError") == '(ssst) "" "" "" 0'
 
 
 def test_a_first_attempt_that_fails_is_told_and_the_next_ones_go_on() -> None:
@@ -45,7 +45,7 @@ def test_a_first_attempt_that_fails_is_told_and_the_next_ones_go_on() -> None:
     sentence = "The server refuses connections to TCP port 1723."
     assert sentence in lab.journal("work", since)
     lab.wait_for(lambda: f". Last: {sentence}" in lab.status("work"), "systemctl status tells why")
-    assert lab.get("work", "LastError").startswith(f'(sst) "tcp-refused" "{sentence}" ')
+    assert lab.get("work", "LastError").startswith(f'(ssst) "tcp-refused" "{sentence}" ')
     # Each pause is longer, and systemctl status tells of it.
     lab.wait_for(
         lambda: re.search(r"Pausing [2-9]\.\d s before attempt \d+\. Last: ", lab.status("work")), "longer pauses", 90
@@ -82,7 +82,7 @@ def test_a_dropped_link_comes_back_with_its_routes() -> None:
     lab.wait_for(lambda: lab.show("work", "InvocationID") != run and lab.active("work") == "active", "redialled", 60)
     assert lab.route_of("192.168.10.0/24") and lab.passes()
     assert "The server ended the session. (MPPE disabled)" in lab.journal("work", since)
-    assert lab.get("work", "LastError").startswith('(sst) "peer-hung-up"')
+    assert lab.get("work", "LastError").startswith('(ssst) "peer-hung-up"')
 
 
 def test_a_tunnel_that_shall_not_persist_fails_for_good() -> None:

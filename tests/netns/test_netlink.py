@@ -302,10 +302,38 @@ def test_path(watched: Watched) -> None:
     watched.settle()
     assert kernel.path(server) == (None, False)
     ip("route add default via 192.0.2.1")
-    assert kernel.path(server) == (Path(wan, address("192.0.2.1")), False)
-    assert kernel.path(address("192.0.2.9")) == (Path(wan, None, address("192.0.2.2")), False)
+    assert kernel.path(server) == (Path(wan, address("192.0.2.1"), None, address("192.0.2.2")), False)
+    assert kernel.path(address("192.0.2.9")) == (Path(wan, None, address("192.0.2.2"), address("192.0.2.2")), False)
     ip(f"route add {server} via 192.0.2.1 src 192.0.2.2 proto 172")
-    assert kernel.path(server) == (Path(wan, address("192.0.2.1"), address("192.0.2.2")), True)
+    assert kernel.path(server) == (
+        Path(wan, address("192.0.2.1"), address("192.0.2.2"), address("192.0.2.2")),
+        True,
+    )
+
+
+def test_packets_leave_with_the_address_that_the_kernel_takes(watched: Watched) -> None:
+    wan = veth("wan", "192.0.2.2/24")
+    ip("address add 198.51.100.5/24 dev wan", "address add 192.0.2.8/24 dev wan", "route add default via 198.51.100.1")
+    watched.settle()
+    (path, _) = watched.netlink.path(address("203.0.113.1"))
+    assert path == Path(wan, address("198.51.100.1"), None, address("198.51.100.5"))
+    assert "src 198.51.100.5 " in ip("route get 203.0.113.1")[0]
+    ip("address del 198.51.100.5/24 dev wan", "route add default via 192.0.2.1")
+    watched.settle()
+    (path, _) = watched.netlink.path(address("203.0.113.1"))
+    assert path and path.local == address("192.0.2.2")
+
+
+def test_a_carrier_that_is_lost_and_back(watched: Watched) -> None:
+    wan = veth("wan", "192.0.2.2/24")
+    watched.settle()
+    assert watched.netlink.running(wan)
+    ip("link set far-wan down")
+    watched.settle()
+    assert not watched.netlink.running(wan)
+    ip("link set far-wan up")
+    watched.settle()
+    assert watched.netlink.running(wan) and not watched.netlink.running(9999)
 
 
 @pytest.mark.parametrize("kind", ["unreachable", "prohibit", "blackhole", "throw"])

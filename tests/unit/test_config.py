@@ -546,7 +546,7 @@ def test_login() -> None:
 
 
 def test_minimal_tunnel_has_all_defaults() -> None:
-    expected = TunnelConfig(name="work", server="vpn.example.com", username="alice", password="s3cret")
+    expected = TunnelConfig(name="work", servers=("vpn.example.com",), username="alice", password="s3cret")
     assert parse(BASE, "f") == Config({"work": expected})
 
 
@@ -580,7 +580,7 @@ tunnels:
     assert list(found.tunnels) == ["b", "a"]
     assert found.tunnels["b"] == TunnelConfig(
         name="b",
-        server="192.0.2.1",
+        servers=("192.0.2.1",),
         username="alice",
         password="x",
         domain="CORP",
@@ -667,11 +667,35 @@ def test_problem() -> None:
 
 
 def test_table_agrees_with_dataclass() -> None:
-    names = [field.name for field in dataclasses.fields(TunnelConfig)]
-    assert ["name", *(key.name.replace("-", "_") for key in keys.KEYS)] == names
-    for field in dataclasses.fields(TunnelConfig)[1:]:
-        default = keys.BY_NAME[field.name.replace("_", "-")].default
-        assert default == (None if field.default is dataclasses.MISSING else field.default)
+    key_of = {"servers": "server"}  # which takes one or several
+    names = [key_of.get(field.name, field.name).replace("_", "-") for field in dataclasses.fields(TunnelConfig)]
+    assert ["name", *keys.BY_NAME] == names
+    for name, field in zip(names[1:], dataclasses.fields(TunnelConfig)[1:], strict=True):
+        assert keys.BY_NAME[name].default == (None if field.default is dataclasses.MISSING else field.default)
+
+
+def served(text: str) -> str:
+    """BASE with that as its server."""
+    return re.sub(r"server: .*", f"server: {text}", BASE)
+
+
+def test_a_server_or_several() -> None:
+    assert tunnel(base=served("[vpn.example.com]")) == tunnel(base=served("vpn.example.com"))
+    assert tunnel(base=served("[192.0.2.1, vpn.example.com]")).servers == ("192.0.2.1", "vpn.example.com")
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("[]", "server: the list is empty; at least one"),
+        ("[a.example, a.example]", "server[1]: a.example is in the list twice (first at [0])"),
+        ("[a.example, '::1']", "server[1]: '::1' is an IPv6 address; PPTP runs over IPv4 only"),
+        ("{a: b}", "server: expected text, got a mapping"),
+    ],
+)
+def test_servers_that_are_wrong(given: str, message: str) -> None:
+    (line,) = messages(served(given))
+    assert line.endswith(f": tunnels.work.{message}")
 
 
 def test_example_has_no_tunnel_as_shipped() -> None:

@@ -7,8 +7,8 @@ import json
 import pytest
 
 from pptpd_manager import journal
+from pptpd_manager.diagnosis import Line
 from pptpd_manager.journal import parse
-from pptpd_manager.reasons import Line
 
 RUN, NAME = "0123456789abcdef0123456789abcdef", "office-01234567"
 

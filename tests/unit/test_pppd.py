@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pptpd_manager import pppd
 from pptpd_manager.config import Mppe, TunnelConfig
 
-CONFIG = TunnelConfig(name="work", server="vpn.example.com", username="alice", password="secret", domain="CORP")
+CONFIG = TunnelConfig(name="work", servers=("vpn.example.com",), username="alice", password="secret", domain="CORP")
 RUN = "0123456789abcdef0123456789abcdef"
 ADDRESS = IPv4Address("203.0.113.1")
 
@@ -54,7 +54,7 @@ def test_the_whole_file() -> None:
         'ifname "pptp-work"\nlinkname "work"\nipparam "work"\nremotename "PPTP"\n'
         'user "CORP\\134alice"\npassword "secret"\n'
         "refuse-eap\nrefuse-pap\nrefuse-chap\nrefuse-mschap\nrequire-mppe-128\n"
-        'mtu "1400"\nmru "1400"\nlcp-echo-interval "3"\nlcp-echo-failure "5"\n'
+        'mtu "1400"\nmru "1400"\nlcp-echo-interval "2"\nlcp-echo-failure "8"\n'
         "nodetach\nnopersist\nup_sdnotify\nlogfd 1\nnoauth\nnoipdefault\nnodefaultroute\nnoipv6\nnobsdcomp\n"
         "nodeflate\nnovj\nnovjccomp\nhide-password\n"
     )

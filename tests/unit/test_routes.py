@@ -13,7 +13,7 @@ from pptpd_manager.routes import EVERYTHING, Link, Path, Route
 SERVER = IPv4Address("203.0.113.1")
 CONFIG = TunnelConfig(
     name="work",
-    server="vpn.example.com",
+    servers=("vpn.example.com",),
     username="alice",
     password="secret",
     routes=(IPv4Network("192.168.10.0/24"),),

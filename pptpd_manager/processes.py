@@ -1,0 +1,105 @@
+"""Watches the processes of a tunnel that is up: what pppd alone would not notice, or cannot."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from gi.repository import GLib
+
+from pptpd_manager import reasons
+from pptpd_manager.guard import guarded
+from pptpd_manager.reasons import Failure
+
+LOOK_SECONDS = 5
+STOPPED = ("T", "t")  # /proc/PID/stat, proc(5): stopped by a signal or by a debugger
+# Its end is pppd's business, which notices it: pptpgw, the gateway, holds pppd's pseudo-terminal.
+CALL_MANAGER, PPPD = "pptpcm", "pppd"
+
+
+class Processes:
+    """Watches by pidfd, which needs no right over the processes, and by a look at pppd now and then."""
+
+    def __init__(self) -> None:
+        self._watched: dict[str, _Watch] = {}
+
+    def watch(self, name: str, pids: Iterable[int], lost: Callable[[Failure], None]) -> None:
+        """lost(failure): called once, when the call manager among pids has ended or pppd stays stopped.
+
+        Replaces the watch of that name. One whose pppd has ended has ended itself.
+        """
+        self.forget(name)
+        by_program = {_program(pid): pid for pid in pids}
+        watch = _Watch(by_program.get(PPPD, 0), by_program.get(CALL_MANAGER, 0), lost)
+        self._watched[name] = watch
+
+    def forget(self, name: str) -> None:
+        """End the watch of that name, if there is one."""
+        if watch := self._watched.pop(name, None):
+            watch.close()
+
+
+class _Watch:
+    def __init__(self, pppd: int, manager: int, lost: Callable[[Failure], None]) -> None:
+        self._pppd, self._lost = pppd, lost
+        self._was_stopped = False
+        self._sources: list[int] = []
+        self._fds: list[int] = []
+        self._on_end(manager, lambda: self._tell(Failure(reasons.PPTP_KILLED)))
+        self._on_end(pppd, self.close)
+        if pppd:
+            self._sources.append(GLib.timeout_add_seconds(LOOK_SECONDS, guarded(self._look)))
+
+    def close(self) -> None:
+        """Watch nothing any more."""
+        sources, self._sources = self._sources, []
+        fds, self._fds = self._fds, []
+        for source in sources:
+            GLib.source_remove(source)
+        for fd in fds:
+            os.close(fd)
+
+    def _on_end(self, pid: int, ended: Callable[[], None]) -> None:
+        """Call ended when the process ends, unless it has already. Source: pidfd_open(2)."""
+        try:
+            fd = os.pidfd_open(pid) if pid else -1
+        except OSError:  # it is gone: then pppd's end tells the rest
+            return
+        if fd < 0:
+            return
+        self._fds.append(fd)
+
+        def readable(_fd: int, _condition: GLib.IOCondition) -> bool:
+            ended()
+            return bool(GLib.SOURCE_CONTINUE)  # close() has removed it
+
+        self._sources.append(GLib.io_add_watch(fd, GLib.PRIORITY_DEFAULT, GLib.IOCondition.IN, guarded(readable)))
+
+    def _look(self) -> bool:
+        """Two looks in a row, since a debugger or a shell may stop a process for a moment."""
+        stopped = _state(self._pppd) in STOPPED
+        if stopped and self._was_stopped:
+            self._tell(Failure(reasons.PPPD_HANGS))
+        self._was_stopped = stopped
+        return bool(GLib.SOURCE_CONTINUE)
+
+    def _tell(self, failure: Failure) -> None:
+        self.close()
+        self._lost(failure)
+
+
+def _program(pid: int) -> str:
+    """The process's name, "" if it is gone."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
+
+
+def _state(pid: int) -> str:
+    """One letter, "" if it is gone. Source: proc(5), /proc/PID/stat; the name before it may hold anything."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (OSError, IndexError):
+        return ""

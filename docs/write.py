@@ -11,13 +11,14 @@ from collections import defaultdict
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+
+from unit.walk import walk  # noqa: E402
 
 from pptpd_manager.reasons import REASONS, Phase, Reason, Retry  # noqa: E402
 from pptpd_manager.retry import ATTEMPTS, KNOCK_SECONDS, PAUSES  # noqa: E402
 from pptpd_manager.tunnel import State  # noqa: E402
 from pptpd_manager.verdict import KNOCK_AFTER  # noqa: E402
-from tests.unit.walk import walk  # noqa: E402
 
 MEANINGS = {
     State.IDLE: "nobody wants it",
@@ -106,10 +107,11 @@ def states_page(found: Transitions) -> str:
     lines = [
         "# The states of a tunnel",
         "",
-        "Drawn by `make docs` from a walk of the machine (pptpd_manager/machine.py) over the values that it reaches. The",
-        "events are those of pptpd_manager/events.py, where each is described; one that is not named for a state leaves",
-        "the tunnel in it. The diagram leaves out what only happens when the manager or systemd missed something: a run",
-        "that is adopted, one that begins before the end of the last one was told, a unit that was changed by hand.",
+        "Drawn by `make docs` from a walk of the machine (pptpd_manager/machine.py) over the values that it reaches.",
+        "The events are those of pptpd_manager/events.py, where each is described; one that is not named for a state",
+        "leaves the tunnel in it. The diagram leaves out what only happens when the manager or systemd missed",
+        "something: a run that is adopted, one that begins before the end of the last one was told, a unit that was",
+        "changed by hand.",
         "",
         "| state | |",
         "| --- | --- |",

@@ -2,13 +2,15 @@
 # make check       every test that needs no lab, and the linters; under a minute
 # make test        all of it, with the lab: real systemd, pppd, pptp and pptpd
 # make demo        the journey of a tunnel, to look at
+# make bench       connect and recovery beside pon and NetworkManager, as tables; an hour. COUNT=1: 25 minutes
 # make shell       a shell in the lab
 # make docs        docs/reasons.md and docs/states.md, from the program
-# SUITE=trixie chooses Debian 13 for demo and shell.
+# SUITE=trixie chooses Debian 13 for demo, bench and shell.
 
 SUITE ?= bookworm
 SUITES ?= bookworm trixie
 PYTHON ?= /usr/bin/python3
+COUNT ?= 3
 
 prefix ?= /usr
 sysconfdir ?= /etc
@@ -16,7 +18,7 @@ privatedir := $(prefix)/lib/pptp-manager
 unitdir := $(prefix)/lib/systemd/system
 docdir := $(prefix)/share/doc/pptp-manager
 
-.PHONY: install uninstall check test demo shell docs clean
+.PHONY: install uninstall check test demo bench shell docs clean
 
 install:
 	install -d $(DESTDIR)$(privatedir)/pptpd_manager/dbus $(DESTDIR)$(prefix)/sbin $(DESTDIR)$(unitdir) \
@@ -64,6 +66,10 @@ test: check
 demo:
 	@if [ -z "$$NO_COLOR" ] && { [ -n "$$PPTP_DEMO_COLOR" ] || [ -t 1 ]; }; then color=--color; else color=; fi; \
 		lab/lab run $(SUITE) --timeout 300 -- /usr/bin/python3 /lab/src/lab/demo.py $$color
+
+bench:
+	lab/lab run $(SUITE) --timeout $$((600 + $(COUNT) * 2400)) -- \
+		/usr/bin/python3 /lab/src/tests/lab/recovery.py --connect 7 --count $(COUNT)
 
 shell:
 	lab/lab shell $(SUITE)

@@ -16,6 +16,7 @@ from pptpd_manager import journal, service
 from pptpd_manager.engine import Edges, Engine
 from pptpd_manager.events import Configured
 from pptpd_manager.guard import guarded
+from pptpd_manager.logind import Logind
 from pptpd_manager.netlink import Netlink
 from pptpd_manager.notify import Notify
 from pptpd_manager.optionfile import OptionFiles
@@ -59,6 +60,8 @@ class _Daemon:
         self._netlink = Netlink(self._links_changed, self._routes_changed)
         edges = Edges(self._units, self._netlink, OptionFiles(runtime), timers, Processes(), time.monotonic)
         self._engine = Engine(edges)
+        self._logind = Logind(self._con, self._engine.sleep_changed)
+        self._engine.on_rest = self._logind.release
         self._service = service.Service(self._con, self._engine, self._units, timers, self._settings, self._reload)
         self._unknown: set[str] = set()  # the tunnels whose units systemd has not told the state of yet
         self._listed = False

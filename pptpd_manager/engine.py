@@ -70,6 +70,7 @@ class Engine:
         self._refused: dict[Route, str] = {}
         self._adopting = True  # until then nobody knows which routes are wanted
         self._asleep = False
+        self.on_rest: Callable[[], None] = lambda: None  # called when the machine may sleep, as often as it may
         self.observer: Observer | None = None
         self.tunnels: dict[str, Tunnel] = {}
         self.installed: frozenset[Route] = frozenset()
@@ -119,6 +120,7 @@ class Engine:
             if not isinstance(action, events.Answer):
                 self._act(after, action)
         self._forget(name)
+        self._rest()
 
     def _made(self, name: str) -> Tunnel:
         link = self._edges.netlink.links().get(interface_name(name))
@@ -254,11 +256,12 @@ class Engine:
         self._asleep = asleep
         for name in list(self.tunnels):
             self.feed(name, events.SleepChanged(asleep))
+        self._rest()
 
-    @property
-    def resting(self) -> bool:
-        """Whether no pppd runs or is about to, so that the machine may sleep."""
-        return all(t.resting for t in self.tunnels.values())
+    def _rest(self) -> None:
+        """No pppd runs or is about to before the machine wakes up: it may sleep."""
+        if self._asleep and all(t.resting for t in self.tunnels.values()):
+            self.on_rest()
 
     def _path(self, address: IPv4Address) -> Path | None:
         """The way to address outside of every tunnel; None: there is none, or none with a carrier."""

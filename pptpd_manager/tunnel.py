@@ -153,8 +153,7 @@ class Tunnel:
             self.state in (State.CONNECTING, State.UP, State.STOPPING)
             and not self.ended
             and not self.leaving
-            and self.hangup is None
-            and not self.timed_out
+            and not (self.hangup or self.otherwise or self.timed_out)
             and self.address is not None
             and self.link is not None
             and self.link.usable

@@ -392,6 +392,7 @@ def test_a_link_without_its_address_is_hung_up() -> None:
     """pppd takes it away before it waits for the server's word, up to six seconds."""
     story = Story().up("r1").then(LinkChanged(replace(LINK, up=False, local=None)))
     assert HangUp() in story.actions
+    assert story.then(LinkChanged(LINK), RoutesSynced()).state() is State.STOPPING, "it has it back for a moment"
     story.then(RunEnded("r1", Exit("exited", "5")), LogRead("r1", (Line("pppd", "No response to 8 echo-requests"),)))
     assert story.t.failure == Failure(reasons.PEER_DEAD, "8 echo-requests")
 

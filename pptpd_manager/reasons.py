@@ -344,7 +344,8 @@ GRE_BLOCKED = Reason(
     Phase.LINK,
     Retry.SOON,
     "The call is set up, but no GRE packet comes back from the server.",
-    "Firewalls and NAT on the way have to let IP protocol 47 (GRE) pass; a Linux router needs: modprobe nf_nat_pptp",
+    "Firewalls and NAT on the way have to let IP protocol 47 (GRE) pass; a Linux router needs: "
+    "modprobe -a nf_conntrack_pptp nf_nat_pptp",
 )
 GRE_UNTRACKED = Reason(
     "gre-untracked",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import commands as lab
 import pytest
 from gi.repository import Gio, GLib
@@ -31,10 +33,25 @@ def test_reconnect_dials_anew() -> None:
 
 
 def test_connect_cuts_a_pause_short() -> None:
+    lab.out("systemctl", "start", "lab-pptpd@nomppe")
+    try:
+        lab.configure({"work": {**lab.ALICE, "server": "203.0.113.2"}})
+        assert "does not encrypt as required" in lab.call("Connect", "work").stderr
+        lab.wait_for(lambda: "before attempt 2" in lab.status("work"), "a pause")
+        planned = int(lab.get("work", "NextAttemptMonotonic").removeprefix("t "))
+        assert planned > time.monotonic() * 1e6
+        assert "does not encrypt as required" in lab.call("Connect", "work").stderr
+        assert time.monotonic() * 1e6 < planned, "there was an attempt before the one that was planned"
+    finally:
+        lab.out("systemctl", "stop", "lab-pptpd@nomppe")
+
+
+def test_connect_ends_the_wait_for_a_server() -> None:
     lab.configure({"work": lab.ALICE})
     lab.systemctl("stop", "lab-pptpd@main")
     assert lab.systemctl("start", "pptp@work") == 1
-    lab.wait_for(lambda: "before attempt 4" in lab.status("work"), "a longer pause", 60)
+    lab.wait_for(lambda: "to accept connections" in lab.status("work"), "it waits for the server", 60)
+    assert "TCP port 1723" in lab.call("Connect", "work").stderr, "an attempt of its own, and its reason"
     lab.systemctl("start", "lab-pptpd@main")
     assert lab.call("Connect", "work").returncode == 0
     assert lab.active("work") == "active"

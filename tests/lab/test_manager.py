@@ -80,7 +80,7 @@ def test_killed_while_a_tunnel_waits_it_goes_on() -> None:
     lab.configure({"work": lab.ALICE})
     lab.systemctl("stop", "lab-pptpd@main")
     assert lab.systemctl("start", "pptp@work") == 1
-    lab.wait_for(lambda: "Pausing" in lab.status("work"), "a pause", 60)
+    lab.wait_for(lambda: "to accept connections" in lab.status("work"), "it waits for the server", 60)
     lab.out("kill", "-KILL", str(lab.manager_pid()))
     lab.systemctl("start", "lab-pptpd@main")
     lab.wait_for(lambda: lab.active("work") == "active", "up", 60)

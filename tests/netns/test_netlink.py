@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import ctypes
-import os
 import socket
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path as FilePath
-from typing import Any
 
 import pytest
 from gi.repository import GLib
@@ -18,45 +15,7 @@ from pptpd_manager import netlink, routes
 from pptpd_manager.netlink import Netlink
 from pptpd_manager.routes import Link, Path, Route
 
-CLONE_NEWNET = 0x40000000  # sched.h; os.unshare() is in Python 3.12
-libc = ctypes.CDLL(None, use_errno=True)
-
-
-@pytest.fixture(autouse=True)
-def namespace() -> Iterator[None]:
-    """A new network namespace for this thread, with lo up; nothing is left open afterwards."""
-    GLib.MainContext.default().iteration(False)  # opens what it keeps
-    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
-    before = len(os.listdir("/proc/self/fd"))
-    outside = os.stat("/proc/thread-self/ns/net").st_ino
-    assert libc.unshare(CLONE_NEWNET) == 0, os.strerror(ctypes.get_errno())
-    try:
-        assert os.stat("/proc/thread-self/ns/net").st_ino != outside
-        ip("link set lo up")
-        yield
-    finally:
-        assert libc.setns(home, CLONE_NEWNET) == 0, os.strerror(ctypes.get_errno())
-        after = len(os.listdir("/proc/self/fd"))
-        os.close(home)
-    assert after == before
-
-
-def ip(*lines: str) -> list[str]:
-    """Run the lines by ip(8); the lines that it prints."""
-    command = ["ip", "-batch", "-"]
-    done = subprocess.run(command, input="\n".join(lines), stdout=subprocess.PIPE, text=True, check=True)
-    return [line.strip() for line in done.stdout.splitlines()]
-
-
-def veth(name: str, *addresses: str) -> int:
-    """Make an interface that is up, with addresses; its index."""
-    ip(
-        f"link add {name} type veth peer name far-{name}",
-        f"link set far-{name} up",
-        *(f"address add {address} dev {name}" for address in addresses),
-        f"link set {name} up",
-    )
-    return socket.if_nametoindex(name)
+from .kernel import ip, turn, veth
 
 
 def net(text: str) -> IPv4Network:
@@ -79,15 +38,6 @@ class Watched:
 
     def _on_routes(self) -> None:
         self.routes_changed += 1
-
-    def turn(self, fact: Callable[[], Any], what: str) -> None:
-        """Run the loop until fact() is true."""
-        over: list[bool] = []
-        deadline = GLib.timeout_add(5000, lambda: over.append(True))
-        while not fact():
-            assert not over, f"waited in vain for {what}"
-            GLib.MainContext.default().iteration(True)
-        GLib.source_remove(deadline)
 
     def settle(self) -> None:
         """Take in every event that the kernel has sent."""
@@ -212,13 +162,13 @@ def test_route_changes_are_told(watched: Watched) -> None:
     veth("wan", "192.0.2.2/24")
     # The carrier comes a moment after the link, as an event of its own.
     show = ["ip", "-o", "link", "show", "wan"]
-    watched.turn(lambda: b"state UP" in subprocess.run(show, capture_output=True, check=True).stdout, "the carrier")
+    turn(lambda: b"state UP" in subprocess.run(show, capture_output=True, check=True).stdout, "the carrier")
     watched.settle()
     links, told = watched.links_changed, watched.routes_changed
     ip("route add 203.0.113.0/24 via 192.0.2.1")
-    watched.turn(lambda: watched.routes_changed == told + 1, "a route that came")
+    turn(lambda: watched.routes_changed == told + 1, "a route that came")
     ip("route delete 203.0.113.0/24")
-    watched.turn(lambda: watched.routes_changed == told + 2, "a route that went")
+    turn(lambda: watched.routes_changed == told + 2, "a route that went")
     assert watched.links_changed == links
 
 
@@ -318,7 +268,7 @@ def test_packets_leave_with_the_address_that_the_kernel_takes(watched: Watched) 
     (path, _) = watched.netlink.path(address("203.0.113.1"))
     assert path == Path(wan, address("198.51.100.1"), None, address("198.51.100.5"))
     assert "src 198.51.100.5 " in ip("route get 203.0.113.1")[0]
-    ip("address del 198.51.100.5/24 dev wan", "route add default via 192.0.2.1")
+    ip("address del 198.51.100.5/24 dev wan", "route replace default via 192.0.2.1")
     watched.settle()
     (path, _) = watched.netlink.path(address("203.0.113.1"))
     assert path and path.local == address("192.0.2.2")
@@ -464,9 +414,9 @@ def test_adds_come_before_removals(watched: Watched, tmp_path: FilePath) -> None
 
     with seen.open("wb") as file, subprocess.Popen(["ip", "monitor", "route"], stdout=file) as monitor:
         tick = GLib.timeout_add(5, lambda: True)
-        watched.turn(lambda: marked("203.0.113.1"), "ip monitor to listen")
+        turn(lambda: marked("203.0.113.1"), "ip monitor to listen")
         assert watched.netlink.apply([after], [before]) == []
-        watched.turn(lambda: marked("203.0.113.2"), "ip monitor to see the changes")
+        turn(lambda: marked("203.0.113.2"), "ip monitor to see the changes")
         GLib.source_remove(tick)
         monitor.kill()
     assert [line.strip() for line in seen.read_text().splitlines() if "192.168.10.0/24" in line] == [

@@ -1,0 +1,89 @@
+"""processes.py with real processes of the names that it looks for."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from gi.repository import GLib
+
+from pptpd_manager import processes, reasons
+from pptpd_manager.processes import Processes
+from pptpd_manager.reasons import Failure
+
+from .kernel import turn
+
+Start = Callable[[str], "subprocess.Popen[bytes]"]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Starts a process of that name, which sleeps."""
+    with ExitStack() as stack:
+
+        def started(name: str) -> subprocess.Popen[bytes]:
+            program = tmp_path / name
+            shutil.copy("/bin/sleep", program)
+            process = stack.enter_context(subprocess.Popen([program, "60"]))
+            stack.callback(process.kill)
+            turn(lambda: Path(f"/proc/{process.pid}/comm").read_text().strip() == name or spin(), "its name")
+            return process
+
+        yield started
+
+
+def spin() -> bool:
+    """Let the loop come round."""
+    GLib.timeout_add(5, lambda: False)
+    return False
+
+
+def test_a_call_manager_that_ends(start: Start) -> None:
+    watched, told = Processes(), list[Failure]()
+    pppd, gateway, manager = (start(name) for name in ("pppd", "pptpgw", "pptpcm"))
+    watched.watch("work", [process.pid for process in (gateway, manager, pppd)], told.append)
+    gateway.kill()
+    manager.kill()
+    turn(lambda: told, "word of its end")
+    assert told == [Failure(reasons.PPTP_KILLED)]
+    watched.forget("work")
+
+
+def test_a_pppd_that_ends_ends_the_watch(start: Start) -> None:
+    watched, told = Processes(), list[Failure]()
+    pppd, manager = start("pppd"), start("pptpcm")
+    fds = len(os.listdir("/proc/self/fd"))
+    watched.watch("work", [pppd.pid, manager.pid], told.append)
+    pppd.kill()
+    turn(lambda: len(os.listdir("/proc/self/fd")) == fds or spin(), "the watch to end")
+    manager.kill()
+    manager.wait()
+    GLib.MainContext.default().iteration(False)
+    assert told == []
+    watched.forget("work")
+
+
+def test_a_pppd_that_stays_stopped(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "LOOK_SECONDS", 1)
+    watched, told = Processes(), list[Failure]()
+    pppd = start("pppd")
+    watched.watch("work", [pppd.pid], told.append)
+    pppd.send_signal(signal.SIGSTOP)
+    turn(lambda: told, "word of its stop")
+    assert told == [Failure(reasons.PPPD_HANGS)]
+
+
+def test_processes_that_are_gone_already(start: Start) -> None:
+    watched, told = Processes(), list[Failure]()
+    pppd = start("pppd")
+    pppd.kill()
+    pppd.wait()
+    watched.watch("work", [pppd.pid], told.append)
+    watched.watch("work", [], told.append)
+    assert told == []

@@ -38,6 +38,8 @@ from pptpd_manager.tunnel import Refusal, State, Step, Tunnel
 
 # After these a call would only hang: the next one waits until the server accepts a TCP connection again.
 KNOCK_AFTER = (reasons.TCP_REFUSED, reasons.TCP_SILENT, reasons.HOST_UNREACHABLE, reasons.PEER_DEAD)
+# Of a server that is away one knock finds this and the next one that, as ARP and routers on the way have it.
+AWAY = (reasons.TCP_SILENT, reasons.HOST_UNREACHABLE, reasons.PEER_DEAD)
 
 
 def unburdened(t: Tunnel) -> Tunnel:
@@ -190,7 +192,8 @@ def _knocked(t: Tunnel, event: Knocked, config: TunnelConfig, moment: Moment) ->
         t, timers = _with_deadline(replace(t, state=State.RESOLVING, knocking=False, knock=False), config, moment)
         return t, [*timers, Prepare(t.run, config, event.address, t.plain)]
     t = replace(t, knocking=False, tried=t.tried | {event.address})
-    if not t.failure or t.failure.reason is not event.failure.reason:
+    known = t.failure.reason if t.failure else None
+    if known is not event.failure.reason and not (known in AWAY and event.failure.reason in AWAY):
         t = replace(t, failure=event.failure)
     pause = 0.0 if t.untried else retry.knock_pause(moment.chance)
     return consider(replace(t, not_before=t.began + pause), moment)

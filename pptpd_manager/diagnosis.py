@@ -90,6 +90,7 @@ _PPPD: tuple[tuple[When, str, Reason], ...] = (
     (When.EVER, r"(Can't open (?:chap|PAP).* (?:secret|password) file.*|Can't safely use .*)", reasons.NO_SECRET),
     (When.EVER, r"MS-CHAP authentication failure: (E=6\d\d|E=\d+)", reasons.WRONG_PASSWORD),  # Unknown ...
     (When.EVER, r"MS-CHAP authentication failed: (.*)", reasons.WRONG_PASSWORD),
+    (When.EVER, r"\bCHAP authentication failed: (.*)", reasons.WRONG_PASSWORD),  # by MD5
     (
         When.EVER,
         r"(?:CHAP|PAP) authentication failed|EAP: peer reports authentication failure",
@@ -139,7 +140,8 @@ _PPPD: tuple[tuple[When, str, Reason], ...] = (
     (When.DIALLING, r"(ioctl\(SIOCS\w+\): .*)|Interface configuration failed", reasons.ADDRESS_NOT_SET),
     (When.EVER, r"Serial line is looped back", reasons.LOOPED_BACK),
 )
-_CALL_RESULT = r"\bResult code is %s '(.*)'\. Error code"  # of an Outgoing-Call-Reply or a Call-Disconnect-Notify
+# Of an Outgoing-Call-Reply; pptp says a Call-Disconnect-Notify's in the same words, with texts of its own.
+_CALL_RESULT = r"\bResult code is \d+ '(%s.*)'\. Error code"
 _START_RESULT = r"Reply result code is %s '(.*)'\. Error code"
 _PPTP: tuple[tuple[When, str, Reason], ...] = (
     (When.EVER, r"exec: pptp: not found|pptp: (?:command )?not found", reasons.PPTP_MISSING),
@@ -158,38 +160,46 @@ _PPTP: tuple[tuple[When, str, Reason], ...] = (
     (When.EVER, _START_RESULT % 5, reasons.CONTROL_VERSION),
     (When.EVER, _START_RESULT % r"(?!1 )\d+", reasons.CONTROL_REFUSED),
     (When.EVER, r"Negative reply received to our Start", reasons.CONTROL_REFUSED),
-    (When.DIALLING, _CALL_RESULT % 3 + r".*Cause", reasons.CALL_NO_CARRIER),
-    (When.DIALLING, _CALL_RESULT % 4 + r".*Cause", reasons.CALL_BUSY),
-    (When.DIALLING, _CALL_RESULT % 5 + r".*Cause", reasons.CALL_NO_DIAL_TONE),
-    (When.DIALLING, _CALL_RESULT % 6 + r".*Cause", reasons.CALL_TIMED_OUT),
-    (When.DIALLING, _CALL_RESULT % 7 + r".*Cause", reasons.CALL_PROHIBITED),
+    (When.DIALLING, _CALL_RESULT % "No Carrier", reasons.CALL_NO_CARRIER),
+    (When.DIALLING, _CALL_RESULT % "Busy Signal", reasons.CALL_BUSY),
+    (When.DIALLING, _CALL_RESULT % "No Dial Tone", reasons.CALL_NO_DIAL_TONE),
+    (When.DIALLING, _CALL_RESULT % "Time Out", reasons.CALL_TIMED_OUT),
+    (When.DIALLING, _CALL_RESULT % "Not Accepted", reasons.CALL_PROHIBITED),
     (When.EVER, r"outgoing call request .* has not been accepted", reasons.CALL_REFUSED),
     (When.EVER, r"short read \(-1\): (Protocol not available|Connection refused)", reasons.GRE_REFUSED),
     (When.EVER, r"short read \(-1\): Message too long|exceeds the MTU", reasons.GRE_TOO_LARGE),
 )
 # How the other side ends a session, the least exact of all: these lines follow from many of the causes above.
 _ENDINGS: tuple[tuple[When, str, str, Reason], ...] = (
+    (When.UP, "pppd", r"CCP terminated by peer", reasons.MPPE_LOST),
     (When.UP, "pptp", r"closing control connection due to missing echo reply", reasons.CONTROL_LOST),
     (When.UP, "pptp", r"read error: (.*)|write error: (.*)", reasons.CONTROL_LOST),
     (When.UP, "pppd", r"LCP terminated by peer(?: \((.+)\))?", reasons.PEER_HUNG_UP),
-    (When.UP, "pptp", _CALL_RESULT % 3, reasons.SERVER_SHUT_DOWN),
+    (When.UP, "pptp", _CALL_RESULT % "Administrative Shutdown", reasons.SERVER_SHUT_DOWN),
     (When.UP, "pptp", r"Call disconnect notification received", reasons.PEER_HUNG_UP),
     (When.UP, "pptp", r"Received Stop Control Connection Request|peer has closed", reasons.PEER_HUNG_UP),
     (When.DIALLING, "pppd", r"LCP terminated by peer(?: \((.+)\))?", reasons.PPP_REFUSED),
     (When.DIALLING, "pptp", r"Call disconnect notification received", reasons.PPP_REFUSED),
     (When.DIALLING, "pptp", r"read error: (.*)|write error: (.*)|missing echo reply", reasons.CONTROL_LOST),
     (When.DIALLING, "pptp", r"Received Stop Control Connection Request|peer has closed", reasons.CONTROL_LOST),
+    (When.DIALLING, "pptp", r"Could not launch call manager", reasons.CONTROL_REFUSED),
 )
-RULES = tuple(
-    Rule(when, program, re.compile(pattern, re.IGNORECASE), reason)
-    for when, program, pattern, reason in (
-        *((when, "pppd", pattern, reason) for when, pattern, reason in _PPPD),
-        *((when, "pptp", pattern, reason) for when, pattern, reason in _PPTP),
-        *_ENDINGS,
-    )
-)
+Rules = tuple[Rule, ...]
 
-_GENERAL_ERROR = re.compile(r"Error is '([^']*)', Error message")  # why, for a result that says only "General Error"
+
+def _rules(*rows: tuple[When, str, str, Reason]) -> Rules:
+    return tuple(Rule(when, program, re.compile(text, re.IGNORECASE), reason) for when, program, text, reason in rows)
+
+
+CAUSES = _rules(
+    *((when, "pppd", pattern, reason) for when, pattern, reason in _PPPD),
+    *((when, "pptp", pattern, reason) for when, pattern, reason in _PPTP),
+)
+ENDINGS = _rules(*_ENDINGS)
+
+_CLEARED = re.compile(r"Sent control packet type is 12 ")  # Call-Clear-Request: the call is over, on our side
+_ANSWER = re.compile(r"Call disconnect notification|Result code is|peer has closed")  # what a server says to that
+_GENERAL_ERROR = re.compile(r"Error is '\(?([^')]*)\)?', Error message")  # which, for "General Error"
 _TCP_UP = re.compile(r"Sent control packet type is 1 ")
 _CONTROL_UP = re.compile(r"Client connection established|Received Start Control Connection Reply")
 _CALL_UP = re.compile(r"Outgoing call established")
@@ -224,14 +234,30 @@ def diagnose(lines: Iterable[Line], end: Exit, facts: Circumstances = Circumstan
     lines = tuple(lines)
     if end.code == "exited" and end.status in ("126", "127", "203") and not lines:
         return Failure(reasons.UNIT_BROKEN if end.status == "203" else reasons.PPPD_MISSING)
+    lines = _unanswered(lines)
     was_up = facts.was_up or _logged(lines, "pppd", _ADDRESSED)
     skipped = When.DIALLING if was_up else When.UP
-    for rule in RULES:
+    for rule in CAUSES if _killed(end, facts) else CAUSES + ENDINGS:  # a pppd that was killed makes the rest end
         for line in lines if rule.when is not skipped else ():
             match = rule.pattern.search(line.text) if line.program == rule.program else None
             if match:
                 return Failure(rule.reason, printable(_detail(match, lines)))
     return _by_progress(lines, end, facts, was_up)
+
+
+def _unanswered(lines: tuple[Line, ...]) -> tuple[Line, ...]:
+    """The lines without a server's answers to the end of a call that had ended on our side."""
+    kept, cleared = [], False
+    for line in lines:
+        cleared = cleared or (line.program == "pptp" and _CLEARED.search(line.text) is not None)
+        if not (cleared and line.program == "pptp" and _ANSWER.search(line.text)):
+            kept.append(line)
+    return tuple(kept)
+
+
+def _killed(end: Exit, facts: Circumstances) -> bool:
+    """Whether somebody else killed pppd, or it crashed."""
+    return end.code in ("killed", "dumped") and not facts.killed
 
 
 def _detail(match: re.Match[str], lines: tuple[Line, ...]) -> str:
@@ -278,6 +304,8 @@ def _silence(lines: tuple[Line, ...], facts: Circumstances) -> Reason:
             return reasons.MPPE_SILENT
         return reasons.TIMED_OUT if _logged(lines, "pppd", _ADDRESSED) else reasons.IPCP_SILENT
     if _logged(lines, "pptp", _CALL_UP):
+        if not _logged(lines, "pppd", _SILENT):
+            return reasons.AUTH_SILENT  # pppd gives LCP up before connect-timeout, see pppd.py: so LCP was up
         return reasons.GRE_UNTRACKED if facts.untracked else reasons.GRE_BLOCKED
     if _logged(lines, "pptp", _CONTROL_UP):
         return reasons.CALL_SILENT

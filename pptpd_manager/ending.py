@@ -58,7 +58,16 @@ def run_ended(t: Tunnel, event: RunEnded, moment: Moment) -> Step:
     autopsy = Autopsy(t.run, event.end, was_up, lasted, t.timed_out, t.otherwise, t.killed)
     t = replace(t, state=State.STOPPING, autopsy=autopsy)
     # A link that was up is redialled while its log is read; a start that fails ends when the reason is known.
-    return t, [*actions, ReadLog(t.run, t.pid), *([AnswerEnded(t.run)] if was_up and dialled else [])]
+    return t, [
+        *actions,
+        ReadLog(t.run, t.pid, _speaks_last(event.end)),
+        *([AnswerEnded(t.run)] if was_up and dialled else []),
+    ]
+
+
+def _speaks_last(end: Exit) -> bool:
+    """Whether pppd logs a last line when it ends so: not when it is killed, and not on an option error (main.c)."""
+    return end.code in ("exited", "") and end.status not in ("2", "126", "127", "203")
 
 
 def log_read(t: Tunnel, event: LogRead, moment: Moment) -> Step:

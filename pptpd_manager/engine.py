@@ -272,15 +272,15 @@ class Engine:
             path = netlink.located(path) if path else None
         return path if path and netlink.running(path.interface) else None
 
-    def _watch(self, name: str, run: str) -> None:
+    def _watch(self, name: str, action: events.WatchProcesses) -> None:
         """Have the processes of the tunnel's unit watched."""
 
         def lost(failure: Failure) -> None:
-            self.feed(name, events.ProcessLost(run, failure))
+            self.feed(name, events.ProcessLost(action.run, failure))
 
         def known(pids: list[int]) -> None:
-            if name in self.tunnels and self.tunnels[name].run == run and not self.tunnels[name].ended:
-                self._edges.processes.watch(name, pids, lost)
+            if name in self.tunnels and self.tunnels[name].run == action.run and not self.tunnels[name].ended:
+                self._edges.processes.watch(name, action.pid, pids, lost)
 
         self._edges.units.processes(name, known)
 
@@ -366,18 +366,23 @@ class Engine:
             case events.RemoveOptions():
                 edges.files.remove(name)
             case events.ReadLog():
-                journal.read_run(
-                    action.run,
-                    action.pid,
-                    pppd.log_name(name, action.run),
-                    lambda lines: self.feed(name, events.LogRead(action.run, lines, untracked())),
-                )
+                self._read_log(name, action)
             case events.WatchProcesses():
-                self._watch(name, action.run)
+                self._watch(name, action)
             case events.HangUp() | events.StartUnit() | events.StopUnit() | events.ResetUnit() | events.RestartUnit():
                 self._order(name, action)
             case events.AnswerReady() | events.AnswerEnded() | events.Tell():
                 self._answer(name, action)
+
+    def _read_log(self, name: str, action: events.ReadLog) -> None:
+        """Read what a run left in the journal."""
+        journal.read_run(
+            action.run,
+            action.pid,
+            pppd.log_name(name, action.run),
+            action.whole,
+            lambda lines: self.feed(name, events.LogRead(action.run, lines, untracked())),
+        )
 
     def _order(self, name: str, action: Order) -> None:
         """Have systemd do something with the unit."""

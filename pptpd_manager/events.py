@@ -371,17 +371,22 @@ class HangUp:
 
 @dataclass(frozen=True)
 class WatchProcesses:
-    """Watch the processes of run as long as it is up; it says ProcessLost."""
+    """Watch the processes of run as long as it is up; it says ProcessLost. pid: of pppd, 0 when not known."""
 
     run: str
+    pid: int = 0
 
 
 @dataclass(frozen=True)
 class ReadLog:
-    """Read what run logged, whose main process was pid (0: not known); it says LogRead."""
+    """Read what run logged, whose main process was pid (0: not known); it says LogRead.
+
+    whole: pppd ended by itself, so its last line is to come.
+    """
 
     run: str
     pid: int
+    whole: bool = True
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -19,7 +20,7 @@ log = logging.getLogger(__name__)
 
 ENOUGH = "Exit."  # what pppd logs last (main.c); without it the journal may not have all of its lines yet
 AGAIN_MS = 60
-TRIES = 8
+PATIENCE_MS = (300, 1500)  # for lines that come late, without and with a last one to wait for
 LONGEST_MS = 5000
 _PRIORITIES = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
 
@@ -61,19 +62,22 @@ def of_tunnel(tunnel: str, unit: str, **fields: str) -> dict[str, dict[str, str]
     return {"fields": {"OBJECT_SYSTEMD_UNIT": unit, "PPTP_TUNNEL": tunnel, **own}}
 
 
-def read_run(run: str, pid: int, log_name: str, then: Callable[[tuple[Line, ...]], None]) -> None:
+def read_run(run: str, pid: int, log_name: str, whole: bool, then: Callable[[tuple[Line, ...]], None]) -> None:
     """then(lines): what pppd and pptp logged in that run, in order; () if it cannot be read.
 
-    run: the unit's invocation id; pid: of pppd; log_name: how pptp begins its lines. By journalctl, which does not
-    block us and whose trouble with a broken file is not ours. Asks again for half a second while pppd's last line is
-    missing: journald takes its time.
+    run: the unit's invocation id; pid: of pppd; log_name: how pptp begins its lines; whole: pppd's last line is among
+    them. By journalctl, which does not block us and whose trouble with a broken file is not ours. Asks again for a
+    while as long as that line is missing: journald takes its time.
     """
-    _Reading(run, pid, log_name, then).ask()
+    _Reading(run, pid, log_name, whole, then).ask()
 
 
 class _Reading:
-    def __init__(self, run: str, pid: int, log_name: str, then: Callable[[tuple[Line, ...]], None]) -> None:
-        self.run, self.pid, self.log_name, self.tries = run, pid, log_name, 0
+    def __init__(
+        self, run: str, pid: int, log_name: str, whole: bool, then: Callable[[tuple[Line, ...]], None]
+    ) -> None:
+        self.run, self.pid, self.log_name = run, pid, log_name
+        self.until = time.monotonic() + PATIENCE_MS[whole] / 1000
         self.then: Callable[[tuple[Line, ...]], None] | None = then
         self.child: Gio.Subprocess | None = None
         GLib.timeout_add(LONGEST_MS, guarded(self.too_late))
@@ -91,7 +95,6 @@ class _Reading:
                 *own, *pppd, "+", "SYSLOG_IDENTIFIER=pptp", "_UID=0"]  # fmt: skip
 
     def ask(self) -> None:
-        self.tries += 1
         try:
             flags = Gio.SubprocessFlags.STDOUT_PIPE | Gio.SubprocessFlags.STDERR_SILENCE
             child = Gio.Subprocess.new(self.command(), flags)
@@ -109,7 +112,7 @@ class _Reading:
         except (GLib.Error, ValueError, TypeError) as error:
             log.warning("the journal cannot be read, so reasons are guesses: %s", error)
             lines = ()
-        if self.tries >= TRIES or any(line.text == ENOUGH for line in lines):
+        if time.monotonic() > self.until or any(line.text == ENOUGH for line in lines):
             self.end(lines)
         elif self.then:
             GLib.timeout_add(AGAIN_MS, guarded(self.again))

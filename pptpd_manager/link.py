@@ -70,7 +70,7 @@ def routes_synced(t: Tunnel, event: RoutesSynced, moment: Moment) -> Step:
         return t, []
     since = moment.now if t.up_since is None else t.up_since
     t = replace(t, state=State.UP, up_since=since, few=0, deadline=None, knock=False, tried=frozenset())
-    actions: list[Action] = [CancelTimer(Timer.CONNECT), WatchProcesses(t.run)]
+    actions: list[Action] = [CancelTimer(Timer.CONNECT), WatchProcesses(t.run, t.pid)]
     if t.starting:
         t = replace(t, starting=False)
         actions.append(AnswerReady(t.run, True, f"Up: {t.summary}"))

@@ -221,7 +221,11 @@ class Netlink:
             except OSError as error:
                 if error.errno != errno.ENOBUFS:
                     raise
-                self._read_all()  # the kernel dropped messages; the socket itself stays good
+                # The kernel dropped messages; the socket itself stays good. What is still in it is older than what a
+                # dump will say: it must not be taken for news after that.
+                while self._dropped():
+                    pass
+                self._read_all()
                 links = routes = True
                 continue
             for message in self._decode(data):
@@ -234,6 +238,17 @@ class Netlink:
         if routes or links:
             self._on_routes()
         return bool(GLib.SOURCE_CONTINUE)
+
+    def _dropped(self) -> bool:
+        """Read a message of the events' socket and forget it; whether there was one."""
+        try:
+            return bool(self._events.recv(1 << 16))
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            if error.errno != errno.ENOBUFS:
+                raise
+            return True  # again
 
     def _take(self, message: Any) -> bool:
         """Note a link or an address; whether that was one."""

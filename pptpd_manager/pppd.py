@@ -21,6 +21,7 @@ _MPPE = {
     Mppe.OPTIONAL: ("require-mppe-40", "require-mppe-128"),
     Mppe.OFF: ("nomppe",),
 }
+LCP_RESTART_SECONDS = 2
 CALL = "/usr/lib/pptp-manager/pptp-unit call"  # runs pptp
 
 # What a tunnel never wants from /etc/ppp/options, which pppd reads first and always, and what supervision needs:
@@ -84,6 +85,7 @@ def options(config: TunnelConfig, run: str, address: IPv4Address, *, plain: bool
         *((word,) for word in (("nomppe",) if plain else _MPPE[config.mppe])),
         ("mtu", str(config.mtu)),
         ("mru", str(config.mru)),
+        *_patience(config.connect_timeout),
         ("lcp-echo-interval", str(config.lcp_echo_interval)),
         ("lcp-echo-failure", str(config.lcp_echo_failure)),
         *((word,) for word in _ALWAYS),
@@ -93,6 +95,20 @@ def options(config: TunnelConfig, run: str, address: IPv4Address, *, plain: bool
     text += [b" ".join((words[0].encode(), *map(quoted, words[1:]))) for words in lines]
     text += [line.encode() for line in config.pppd_options]
     return b"\n".join(text) + b"\n"
+
+
+def _patience(connect_timeout: int) -> list[tuple[str, ...]]:
+    """Options that have pppd itself give up, and say on what, before connect-timeout ends the attempt without a word.
+
+    LCP begins to count with pppd, before pptp has connected. So when an attempt is ended by connect-timeout and LCP
+    was not given up, LCP was up: diagnosis.py tells blocked GRE from a login that hangs by that.
+    """
+    tries = max(1, (connect_timeout - 4) // LCP_RESTART_SECONDS)
+    return [
+        ("lcp-restart", str(LCP_RESTART_SECONDS)),
+        ("lcp-max-configure", str(tries)),
+        ("chap-timeout", str(max(2, connect_timeout * 3 // 4))),
+    ]
 
 
 def log_name(tunnel: str, run: str) -> str:

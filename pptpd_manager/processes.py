@@ -24,15 +24,18 @@ class Processes:
     def __init__(self) -> None:
         self._watched: dict[str, _Watch] = {}
 
-    def watch(self, name: str, pids: Iterable[int], lost: Callable[[Failure], None]) -> None:
+    def watch(self, name: str, pppd: int, pids: Iterable[int], lost: Callable[[Failure], None]) -> None:
         """lost(failure): called once, when the call manager among pids has ended or pppd stays stopped.
 
-        Replaces the watch of that name. One whose pppd has ended has ended itself.
+        pppd: its number; 0: it is among pids. Replaces the watch of that name. One whose pppd has ended has ended
+        itself.
         """
         self.forget(name)
-        by_program = {_program(pid): pid for pid in pids}
-        watch = _Watch(by_program.get(PPPD, 0), by_program.get(CALL_MANAGER, 0), lost)
-        self._watched[name] = watch
+        programs = {pid: _program(pid) for pid in pids}
+        managers = [pid for pid, program in programs.items() if program == CALL_MANAGER]
+        # A child of pppd's has its name until it becomes the script that it is to run.
+        mains = [pid for pid, program in programs.items() if program == PPPD and _parent(pid) not in programs]
+        self._watched[name] = _Watch(pppd or next(iter(mains), 0), next(iter(managers), 0), lost)
 
     def forget(self, name: str) -> None:
         """End the watch of that name, if there is one."""
@@ -98,8 +101,18 @@ def _program(pid: int) -> str:
 
 
 def _state(pid: int) -> str:
-    """One letter, "" if it is gone. Source: proc(5), /proc/PID/stat; the name before it may hold anything."""
+    """One letter, "" if it is gone."""
+    return _stat(pid)[0]
+
+
+def _parent(pid: int) -> int:
+    """The number of the process's parent, 0 if it is gone."""
+    return int(_stat(pid)[1])
+
+
+def _stat(pid: int) -> list[str]:
+    """State and parent of the process. Source: proc(5), /proc/PID/stat; the name before them may hold anything."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (OSError, IndexError):
-        return ""
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[:2]
+    except OSError:
+        return ["", "0"]

@@ -471,7 +471,11 @@ AUTH_PROTOCOL_REFUSED = Reason(
     "Compare the 'refuse-' keys with what the server offers, " + _AGAIN,
 )
 AUTH_SILENT = Reason(
-    "auth-silent", Phase.LOGIN, Retry.SOON, "The server did not answer the login.", "See the server's log"
+    "auth-silent",
+    Phase.LOGIN,
+    Retry.SOON,
+    "The login came to no end: the server does not answer it, or insists on a way that is refused here.",
+    "See the server's log, and compare the 'refuse-' keys with what it offers",
 )
 SERVER_UNPROVEN = Reason(
     "server-unproven",
@@ -514,8 +518,8 @@ MPPE_WITHOUT_MS_CHAP = Reason(
     "mppe-without-ms-chap",
     Phase.ENCRYPTION,
     Retry.FEW,
-    "Encryption (MPPE) needs a login by MS-CHAP, and the server took another one.",
-    "Set refuse-pap, refuse-chap and refuse-eap to true, " + _AGAIN,
+    "Encryption (MPPE) needs a login by MS-CHAP, and the server offers none that is not refused here.",
+    "Have the server do MS-CHAPv2, and leave 'refuse-mschap-v2: false'; or lower 'mppe:', " + _AGAIN,
 )
 MPPE_LOST = Reason(
     "mppe-lost",

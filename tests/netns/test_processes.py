@@ -47,7 +47,7 @@ def spin() -> bool:
 def test_a_call_manager_that_ends(start: Start) -> None:
     watched, told = Processes(), list[Failure]()
     pppd, gateway, manager = (start(name) for name in ("pppd", "pptpgw", "pptpcm"))
-    watched.watch("work", [process.pid for process in (gateway, manager, pppd)], told.append)
+    watched.watch("work", 0, [process.pid for process in (gateway, manager, pppd)], told.append)
     gateway.kill()
     manager.kill()
     turn(lambda: told, "word of its end")
@@ -59,7 +59,7 @@ def test_a_pppd_that_ends_ends_the_watch(start: Start) -> None:
     watched, told = Processes(), list[Failure]()
     pppd, manager = start("pppd"), start("pptpcm")
     fds = len(os.listdir("/proc/self/fd"))
-    watched.watch("work", [pppd.pid, manager.pid], told.append)
+    watched.watch("work", 0, [pppd.pid, manager.pid], told.append)
     pppd.kill()
     turn(lambda: len(os.listdir("/proc/self/fd")) == fds or spin(), "the watch to end")
     manager.kill()
@@ -73,10 +73,29 @@ def test_a_pppd_that_stays_stopped(start: Start, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(processes, "LOOK_SECONDS", 1)
     watched, told = Processes(), list[Failure]()
     pppd = start("pppd")
-    watched.watch("work", [pppd.pid], told.append)
+    watched.watch("work", 0, [pppd.pid], told.append)
     pppd.send_signal(signal.SIGSTOP)
     turn(lambda: told, "word of its stop")
     assert told == [Failure(reasons.PPPD_HANGS)]
+
+
+def test_a_child_of_pppd_is_not_taken_for_it(start: Start, tmp_path: Path) -> None:
+    """pppd forks to run ip-up when the link is up."""
+    manager = start("pptpcm")
+    program = tmp_path / "pppd"
+    shutil.copy("/bin/dash", program)
+    with subprocess.Popen([program, "-c", "exec 3<&0; (read _ <&3) & wait"], stdin=subprocess.PIPE) as pppd:
+        children = Path(f"/proc/{pppd.pid}/task/{pppd.pid}/children")
+        turn(lambda: children.read_text() or spin(), "its child")
+        child = int(children.read_text())
+        watched, told = Processes(), list[Failure]()
+        watched.watch("work", 0, [pppd.pid, child, manager.pid], told.append)
+        os.kill(child, signal.SIGKILL)
+        turn(lambda: not Path(f"/proc/{child}/exe").exists() or spin(), "the child's end")
+        manager.kill()
+        turn(lambda: told, "word of the call manager's end")
+        watched.forget("work")
+        pppd.kill()
 
 
 def test_processes_that_are_gone_already(start: Start) -> None:
@@ -84,6 +103,6 @@ def test_processes_that_are_gone_already(start: Start) -> None:
     pppd = start("pppd")
     pppd.kill()
     pppd.wait()
-    watched.watch("work", [pppd.pid], told.append)
-    watched.watch("work", [], told.append)
+    watched.watch("work", 0, [pppd.pid], told.append)
+    watched.watch("work", 0, [], told.append)
     assert told == []

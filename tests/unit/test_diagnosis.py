@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pptpd_manager import reasons
-from pptpd_manager.diagnosis import RULES, Circumstances, Exit, Line, diagnose
+from pptpd_manager.diagnosis import CAUSES, ENDINGS, Circumstances, Exit, Line, diagnose
 from pptpd_manager.reasons import Failure, Reason
 
 
@@ -32,6 +32,8 @@ ENCRYPTED = pppd("MPPE 128-bit stateless compression enabled")
 UP = ADDRESS = pppd("local  IP address 10.9.0.100")
 DISCONNECTED = pptp("Call disconnect notification received (call id 7)")
 DISCONNECT = "Result code is %d '%s'. Error code is 0, Cause code is 0"
+YOURS = pptp(DISCONNECT % (4, "(your) Request"))
+CLEARED = pptp("Sent control packet type is 12 'Call-Clear-Request'")
 EXISTS, UNAUTHORIZED = "Command Channel Already Exists", "Requester is not Authorized"
 NO_RESOURCE = "General Error: No-Resource"
 LOGINS = (  # the server's number, or its words in place of it; chap_ms.c
@@ -141,6 +143,20 @@ def failed(text: str) -> list[Line]:
             "Connection reset by peer",
         ),
         ([START, pptp("read returned zero, peer has closed")], "16", reasons.CONTROL_LOST, ""),
+        (
+            [START, pptp("pptp_conn_close(2)"), pptp("Could not launch call manager after 3 tries.")],
+            "16",
+            reasons.CONTROL_REFUSED,
+            "",
+        ),
+        # A server's answer to our own end of the call tells nothing.
+        (
+            [CALLED, AUTHENTICATED, pppd("Could not determine local IP address"), CLEARED, DISCONNECTED, YOURS],
+            "10",
+            reasons.NO_ADDRESS,
+            "",
+        ),
+        ([CALLED, LCP_TIMEOUT, CLEARED, DISCONNECTED, YOURS], "10", reasons.GRE_BLOCKED, ""),
         ([START, STARTED, CALLED, DISCONNECTED, HANGUP], "16", reasons.PPP_REFUSED, ""),
         ([START, STARTED, CALLED, pptp("Closing connection (unhandled)"), HANGUP], "16", reasons.NOT_SENT, ""),
         ([CALLED, pptp("short read (-1): Message too long"), HANGUP], "16", reasons.GRE_TOO_LARGE, ""),
@@ -148,6 +164,12 @@ def failed(text: str) -> list[Line]:
         ([CALLED, pppd("LCP terminated by peer")], "10", reasons.PPP_REFUSED, ""),
         *((failed(text), "19", reason, text) for text, reason in LOGINS),
         ([pppd("Unknown MS-CHAP authentication failure: E=701 R=0 V=3")], "19", reasons.WRONG_PASSWORD, "E=701"),
+        (
+            [pppd("CHAP authentication failed: no"), pppd("CHAP authentication failed")],
+            "19",
+            reasons.WRONG_PASSWORD,
+            "no",
+        ),
         ([pppd("PAP authentication failed")], "19", reasons.WRONG_PASSWORD, ""),
         ([pppd("No response to PAP authenticate-requests")], "19", reasons.AUTH_SILENT, ""),
         ([pppd('No CHAP secret found for authenticating us to "PPTP"')], "19", reasons.NO_SECRET, ""),
@@ -294,6 +316,13 @@ def test_an_attempt_that_failed(lines: list[Line], status: str, reason: Reason, 
         ([pptp("closing control connection due to missing echo reply")], Exit("exited", "16"), reasons.CONTROL_LOST),
         ([pptp("read error: Connection reset by peer")], Exit("exited", "16"), reasons.CONTROL_LOST),
         ([pppd("MPPE disabled, closing LCP")], Exit("exited", "0"), reasons.MPPE_LOST),
+        ([pppd("CCP terminated by peer"), pppd("MPPE disabled")], Exit("exited", "0"), reasons.MPPE_LOST),
+        (
+            [CLEARED, DISCONNECTED, pptp(DISCONNECT % (3, "Administrative Shutdown"))],
+            Exit("killed", "KILL"),
+            reasons.KILLED,
+        ),
+        ([DISCONNECTED, pptp(DISCONNECT % (3, "Administrative Shutdown"))], Exit("killed", "KILL"), reasons.KILLED),
         ([pppd("Too many MPPE errors, closing LCP")], Exit("exited", "0"), reasons.MPPE_LOST),
         ([], Exit("killed", "KILL"), reasons.KILLED),
         ([], Exit("dumped", "SEGV"), reasons.CRASHED),
@@ -334,7 +363,8 @@ def test_a_server_that_takes_mppe_down_with_the_session_has_not_refused_it() -> 
         ([], reasons.TCP_SILENT),
         ([START], reasons.CONTROL_SILENT),
         ([START, STARTED], reasons.CALL_SILENT),
-        ([START, STARTED, CALLED], reasons.GRE_BLOCKED),
+        ([START, STARTED, CALLED], reasons.AUTH_SILENT),
+        ([START, STARTED, CALLED, LCP_TIMEOUT], reasons.GRE_BLOCKED),
         ([START, STARTED, CALLED, AUTHENTICATED], reasons.MPPE_SILENT),
         ([START, STARTED, CALLED, AUTHENTICATED, ENCRYPTED], reasons.IPCP_SILENT),
         ([START, STARTED, CALLED, AUTHENTICATED, ENCRYPTED, ADDRESS], reasons.TIMED_OUT),
@@ -385,7 +415,7 @@ def test_names_are_stable_words() -> None:
 
 
 def test_every_reason_is_given_by_something() -> None:
-    told = {rule.reason for rule in RULES}
+    told = {rule.reason for rule in CAUSES + ENDINGS}
     source = "".join(
         path.read_text() for path in (Path(reasons.__file__).parent).glob("*.py") if path.name != "reasons.py"
     )

@@ -415,7 +415,7 @@ def test_an_attempt_that_hangs_is_ended_and_killed_if_it_must_be() -> None:
     ]
     assert story.then(TimerFired(Timer.KILL)).actions == [HangUp(hard=True)]
     story.then(RunEnded("r1", Exit("killed", "KILL")), LogRead("r1", CALLED))
-    assert story.t.failure == Failure(reasons.GRE_BLOCKED)
+    assert story.t.failure == Failure(reasons.AUTH_SILENT)
 
 
 def test_a_link_without_its_routes_is_not_kept() -> None:

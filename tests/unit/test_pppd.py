@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from ipaddress import IPv4Address
 
@@ -54,7 +55,8 @@ def test_the_whole_file() -> None:
         'ifname "pptp-work"\nlinkname "work"\nipparam "work"\nremotename "PPTP"\n'
         'user "CORP\\134alice"\npassword "secret"\n'
         "refuse-eap\nrefuse-pap\nrefuse-chap\nrefuse-mschap\nrequire-mppe-128\n"
-        'mtu "1400"\nmru "1400"\nlcp-echo-interval "2"\nlcp-echo-failure "8"\n'
+        'mtu "1400"\nmru "1400"\nlcp-restart "2"\nlcp-max-configure "8"\nchap-timeout "15"\n'
+        'lcp-echo-interval "2"\nlcp-echo-failure "8"\n'
         "nodetach\nnopersist\nup_sdnotify\nlogfd 1\nnoauth\nnoipdefault\nnodefaultroute\nnoipv6\nnobsdcomp\n"
         "nodeflate\nnovj\nnovjccomp\nhide-password\n"
     )
@@ -93,3 +95,14 @@ def test_the_record_reads_back() -> None:
 @pytest.mark.parametrize("text", [b"", b"\xff\xfe", b"nodetach\n", b"# run x of tunnel work: a is b\n"])
 def test_a_file_of_somebody_else_has_no_record(text: bytes) -> None:
     assert pppd.record(text) is None
+
+
+@pytest.mark.parametrize("seconds", [5, 6, 20, 60, 600])
+def test_pppd_gives_up_before_connect_timeout_does(seconds: int) -> None:
+    text = pppd.options(replace(CONFIG, connect_timeout=seconds), RUN, ADDRESS).decode()
+    restart, tries, chap = (
+        int(re.findall(rf'^{name} "(\d+)"$', text, re.MULTILINE)[0])
+        for name in ("lcp-restart", "lcp-max-configure", "chap-timeout")
+    )
+    assert 1 + restart * tries < seconds, "LCP begins a second after pppd (lcp.c, connect-delay)"
+    assert chap < seconds and tries >= 1

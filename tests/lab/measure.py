@@ -89,28 +89,40 @@ def compare(count: int, told: Callable[[Way, Times], None] | None = None) -> dic
 
 def measured(way: Way) -> Times:
     """One connect and disconnect; returns when nothing of it is left."""
+    with watching(PING_SECONDS) as (kernel, pings):
+        begun = time.time()
+        # Not by a pipe: pppd keeps what it is started with.
+        subprocess.run(way.connect, check=True, timeout=60, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        returned = time.time()
+        first_ping = lab.wait_for(lambda: replied(pings.read_text()), f"a ping through {way.name}")
+        route = lab.wait_for(lambda: link_to_route(kernel.read_text(), way.interface), f"a route by {way.name}")
+    hang_up(way)
+    return Times(returned - begun, first_ping - begun, route)
+
+
+@contextlib.contextmanager
+def watching(ping_seconds: float) -> Iterator[tuple[Path, Path]]:
+    """Have `ip monitor` and a ping every so many seconds write into these two files while the block runs."""
     with tempfile.TemporaryDirectory() as folder:
         kernel, pings = Path(folder, "kernel"), Path(folder, "pings")
-        # One process each for the whole connect: a fork and exec takes as long here as what is measured.
+        # One process each for the whole block: a fork and exec takes as long here as what is measured.
         with (
             logging(kernel, "ip", "-ts", "monitor", "link", "address", "route") as monitor,
-            logging(pings, "ping", "-n", "-D", "-i", str(PING_SECONDS), lab.INSIDE) as ping,
+            logging(pings, "ping", "-n", "-D", "-i", str(ping_seconds), lab.INSIDE) as ping,
         ):
             lab.wait_for(lambda: listening(monitor, ping), "ping and ip monitor run")
-            begun = time.time()
-            # Not by a pipe: pppd keeps what it is started with.
-            subprocess.run(way.connect, check=True, timeout=60, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            returned = time.time()
-            first_ping = lab.wait_for(lambda: replied(pings.read_text()), f"a ping through {way.name}")
-            route = lab.wait_for(lambda: link_to_route(kernel.read_text(), way.interface), f"a route by {way.name}")
-        lab.run(*way.disconnect)
-        lab.wait_for(lambda: not lab.server_sessions(), f"{way.name} has hung up")
-        # pon's pppd waits 5 s for the shell around pptp. Nobody measures that, so it need not be waited for.
-        for pid in (pid for name, pids in lab.clients().items() if name != "pppd" for pid in pids):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        lab.wait_for(lambda: not lab.clients(), f"{way.name} has ended")
-    return Times(returned - begun, first_ping - begun, route)
+            yield kernel, pings
+
+
+def hang_up(way: Way) -> None:
+    """Disconnect; returns when no process of it is left."""
+    lab.run(*way.disconnect)
+    lab.wait_for(lambda: not lab.server_sessions(), f"{way.name} has hung up")
+    # pon's pppd waits 5 s for the shell around pptp. Nobody measures that, so it need not be waited for.
+    for pid in (pid for name, pids in lab.clients().items() if name != "pppd" for pid in pids):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    lab.wait_for(lambda: not lab.clients(), f"{way.name} has ended")
 
 
 @contextlib.contextmanager

@@ -91,6 +91,13 @@ def get(tunnel: str, name: str) -> str:
     return run("busctl", "get-property", BUS[0], path, "org.pptpmanager1.Tunnel", name).stdout.strip()
 
 
+def last_error(tunnel: str) -> tuple[str, str, str]:
+    """Name, sentence and advice of the tunnel's LastError."""
+    text = get(tunnel, "LastError").replace("\\'", "'")
+    name, sentence, advice = re.findall(r'"([^"]*)"', text)
+    return name, sentence, advice
+
+
 def configure(tunnels: dict[str, dict[str, Any]], **changes: Any) -> None:
     """Write the configuration and have it read. changes: to every tunnel."""
     write({name: {**tunnel, **changes} for name, tunnel in tunnels.items()})

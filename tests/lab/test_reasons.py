@@ -1,0 +1,214 @@
+"""The reason of each fault that a real server, kernel or machine can have. test_scripted.py has the rest."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import commands as lab
+import pytest
+
+TCP = ["u32", "match", "ip", "protocol", "6", "0xff", "match", "ip", "dport", "1723", "0xffff"]
+MODPROBE = Path("/etc/modprobe.d/lab.conf")
+PPP_OPTIONS = Path("/etc/ppp/options")
+Fault = Callable[[], contextlib.AbstractContextManager[None]]
+
+
+@contextlib.contextmanager
+def server(*variants: str) -> Iterator[None]:
+    """Have these servers, and not the main one unless it is named."""
+    if "main" not in variants:
+        lab.out("systemctl", "stop", "lab-pptpd@main")
+    for variant in variants:
+        lab.out("systemctl", "start", f"lab-pptpd@{variant}")
+    try:
+        yield
+    finally:
+        for variant in {*variants} - {"main"}:
+            lab.out("systemctl", "stop", f"lab-pptpd@{variant}")
+        lab.out("systemctl", "start", "lab-pptpd@main")
+
+
+@contextlib.contextmanager
+def nothing() -> Iterator[None]:
+    """The configuration is the fault."""
+    yield
+
+
+@contextlib.contextmanager
+def written(path: Path, text: str) -> Iterator[None]:
+    """Have that text at the end of the file."""
+    before = path.read_text() if path.exists() else None
+    path.write_text((before or "") + text)
+    try:
+        yield
+    finally:
+        if before is None:
+            path.unlink()
+        else:
+            path.write_text(before)
+
+
+@contextlib.contextmanager
+def moved(path: str) -> Iterator[None]:
+    """Have the file away."""
+    lab.out("mv", path, f"{path}.away")
+    try:
+        yield
+    finally:
+        lab.out("mv", f"{path}.away", path)
+
+
+@contextlib.contextmanager
+def without_module(name: str) -> Iterator[None]:
+    """Have the kernel's module removed, and nobody to load it."""
+    with written(MODPROBE, f"install {name} /bin/false\n"):
+        lab.out("modprobe", "-r", name)
+        yield
+    lab.out("modprobe", name)
+
+
+@contextlib.contextmanager
+def command(do: str, undo: str) -> Iterator[None]:
+    """What a shell does and undoes."""
+    lab.out("sh", "-c", do)
+    try:
+        yield
+    finally:
+        lab.out("sh", "-c", undo)
+
+
+CARRIER = ("ip -n router link set client down", "ip -n router link set client up")
+TAKEN = ("ip link add pptp-work type dummy", "ip link delete pptp-work")
+UNROUTED = ("ip route add unreachable 203.0.113.1", "ip route delete unreachable 203.0.113.1")
+NO_MS_CHAP_2 = {"refuse-mschap-v2": True, "refuse-mschap": False}
+
+
+@pytest.mark.parametrize(
+    ("fault", "keys", "reason"),
+    [
+        (lambda: server(), {}, "tcp-refused"),
+        (lambda: lab.drop(TCP), {"connect-timeout": 5}, "tcp-silent"),
+        (lambda: lab.drop(lab.GRE), {"connect-timeout": 6}, "gre-blocked"),
+        (nothing, {"password": "wrong"}, "wrong-password"),
+        (nothing, {"username": "mallory"}, "wrong-password"),
+        (nothing, {**NO_MS_CHAP_2, "mppe": "off"}, "auth-protocol-refused"),
+        (nothing, NO_MS_CHAP_2, "mppe-without-ms-chap"),
+        (lambda: server("nomppe"), {"server": "203.0.113.2"}, "mppe-refused"),
+        (lambda: without_module("ppp_mppe"), {}, "mppe-missing"),
+        (lambda: moved("/dev/ppp"), {}, "ppp-device-missing"),
+        (lambda: written(PPP_OPTIONS, "\nnonsense-of-the-lab\n"), {}, "option-error"),
+        (lambda: moved("/usr/sbin/pptp"), {}, "pptp-missing"),
+        (lambda: moved("/usr/sbin/pppd"), {}, "pppd-missing"),
+        (nothing, {"server": "nowhere.example"}, "name-server-silent"),
+        (lambda: command(*CARRIER), {"connect-timeout": 5}, "no-route"),
+        (lambda: command(*UNROUTED), {"connect-timeout": 5}, "no-route"),
+        (lab.offline, {"connect-timeout": 5}, "no-network"),
+        (lambda: command(*TAKEN), {}, "interface-taken"),
+    ],
+)
+def test_a_connect_that_fails(fault: Fault, keys: dict[str, Any], reason: str) -> None:
+    with fault():
+        lab.configure({"work": {**lab.ALICE, **keys}})
+        since = time.time()
+        done = lab.run("busctl", "--timeout=60", "-q", "call", *lab.BUS, "Connect", "s", "work")
+        check(reason, since, done.stderr)
+        lab.systemctl("stop", "pptp@work")
+
+
+def check(reason: str, since: float, said: str = "") -> None:
+    """That reason is on D-Bus, in the journal by its field, in the status while it is down, and in said."""
+    lab.wait_for(lambda: lab.last_error("work")[0] == reason, reason)
+    _, sentence, advice = lab.last_error("work")
+    if said:
+        assert f"tunnel 'work': {sentence}" in said and advice in said
+    fields = ("PPTP_TUNNEL=work", f"PPTP_REASON={reason}")
+    assert sentence in lab.out("journalctl", "-q", "-o", "cat", f"--since=@{since:.6f}", *fields)
+    lab.wait_for(
+        lambda: lab.active("work") == "active" or any(text in lab.status("work") for text in (sentence, NETWORK)),
+        "systemctl status tells why",
+    )
+
+
+NETWORK = "Waiting for the network: "
+
+
+def test_a_pool_that_is_used_up() -> None:
+    conf = Path("/etc/lab/pptpd/single")
+    lab.out("cp", "-r", "/etc/lab/pptpd/main", str(conf))
+    text = (conf / "pptpd.conf").read_text()
+    (conf / "pptpd.conf").write_text(
+        text.replace("10.9.0.100-200", "10.9.0.100").replace("203.0.113.1", "203.0.113.3")
+    )
+    tunnel = {**lab.ALICE, "server": "203.0.113.3", "routes": []}
+    with server("single"):
+        lab.configure({"first": tunnel, "work": tunnel})
+        assert lab.systemctl("start", "pptp@first") == 0
+        since = time.time()
+        done = lab.call("Connect", "work")
+        print(done.stderr)
+        check("control-lost", since, done.stderr)
+    lab.out("rm", "-r", str(conf))
+
+
+@pytest.fixture
+def tracked() -> Iterator[None]:
+    """Connections are tracked, by tc since there is no nftables here, and without the helper for PPTP."""
+    lab.out("modprobe", "-r", "nf_nat_pptp", "nf_conntrack_pptp")
+    with command(
+        "tc qdisc add dev lo clsact; tc filter add dev lo egress matchall action ct; ping -c 1 127.0.0.1 >/dev/null",
+        "tc qdisc delete dev lo clsact",
+    ):
+        yield
+
+
+def test_a_firewall_here_that_does_not_know_pptp(tracked: None) -> None:
+    assert int(Path("/proc/sys/net/netfilter/nf_conntrack_count").read_text()) > 0
+    with lab.drop(lab.GRE):
+        lab.configure({"work": {**lab.ALICE, "connect-timeout": 6}})
+        since = time.time()
+        done = lab.call("Connect", "work")
+        check("gre-untracked", since, done.stderr)
+        assert "modprobe nf_conntrack_pptp" in done.stderr
+        lab.systemctl("stop", "pptp@work")
+
+
+@pytest.mark.parametrize(
+    ("kill", "signal", "reason"),
+    [("pppd", "KILL", "killed"), ("pptpgw", "KILL", "pptp-killed"), ("pptpcm", "KILL", "pptp-killed")],
+)
+def test_a_process_that_is_killed(kill: str, signal: str, reason: str) -> None:
+    lab.configure({"work": lab.ALICE})
+    assert lab.systemctl("start", "pptp@work") == 0
+    since = time.time()
+    lab.out("kill", f"-{signal}", *map(str, lab.clients()[kill]))
+    check(reason, since)
+    lab.wait_for(lambda: lab.active("work") == "active" and lab.passes(), "up again", 60)
+
+
+def test_a_session_that_the_server_ends() -> None:
+    lab.configure({"work": lab.ALICE})
+    assert lab.systemctl("start", "pptp@work") == 0
+    since = time.time()
+    lab.out("kill", *map(str, lab.server_sessions()))
+    check("peer-hung-up", since)
+
+
+def test_a_peer_that_falls_silent() -> None:
+    lab.configure({"work": lab.ALICE})
+    assert lab.systemctl("start", "pptp@work") == 0
+    since = time.time()
+    with lab.drop(["matchall"]):
+        check("peer-dead", since)
+        lab.wait_for(lambda: "to accept connections" in lab.status("work"), "it waits for the server")
+
+
+def test_an_interface_that_is_emptied_from_outside() -> None:
+    lab.configure({"work": lab.ALICE})
+    assert lab.systemctl("start", "pptp@work") == 0
+    since = time.time()
+    lab.out("ip", "address", "flush", "dev", "pptp-work")
+    check("link-taken-down", since)

@@ -58,7 +58,9 @@ class _Daemon:
         timers = Timers()
         self._units = Units(self._con, self._unit_changed)
         self._netlink = Netlink(self._links_changed, self._routes_changed)
-        edges = Edges(self._units, self._netlink, OptionFiles(runtime), timers, Processes(), time.monotonic)
+        edges = Edges(
+            self._units, self._netlink, OptionFiles(runtime), timers, Processes(), journal.Readings(), time.monotonic
+        )
         self._engine = Engine(edges)
         self._logind = Logind(self._con, self._engine.sleep_changed)
         self._engine.on_rest = self._logind.release

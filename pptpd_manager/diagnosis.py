@@ -203,6 +203,7 @@ _GENERAL_ERROR = re.compile(r"Error is '\(?([^')]*)\)?', Error message")  # whic
 _TCP_UP = re.compile(r"Sent control packet type is 1 ")
 _CONTROL_UP = re.compile(r"Client connection established|Received Start Control Connection Reply")
 _CALL_UP = re.compile(r"Outgoing call established")
+_GATEWAY_GONE = re.compile(r"Closing connection \(unhandled\)")  # what the call manager says when the gateway ended
 _LOGGED_IN = re.compile(r"authentication succeeded")
 _ENCRYPTED = re.compile(r"MPPE .*compression enabled")
 _ADDRESSED = re.compile(r"local  IP address")
@@ -280,10 +281,10 @@ def _by_progress(lines: tuple[Line, ...], end: Exit, facts: Circumstances, was_u
         return Failure(
             reasons.CRASHED if crashed else reasons.KILLED, printable(end.status if end.code != "exited" else "")
         )
+    if end.status == "16" and _logged(lines, "pptp", _GATEWAY_GONE):
+        return Failure(reasons.NOT_SENT)  # pptp ends without a word when a packet cannot be sent
     if was_up and end.status in ("0", "16"):
         return Failure(reasons.PEER_HUNG_UP)
-    if end.status == "16" and _logged(lines, "pptp", _CALL_UP):
-        return Failure(reasons.NOT_SENT)  # pptp ends without a word when a packet cannot be sent
     if end.status in _BY_STATUS:
         return Failure(_BY_STATUS[end.status])
     return Failure(reasons.UNKNOWN, printable(f"exit status {end.status}" if end.status else ""))

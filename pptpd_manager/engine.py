@@ -56,6 +56,7 @@ class Edges:
     files: OptionFiles
     timers: Timers
     processes: Processes
+    readings: journal.Readings
     clock: Callable[[], float]  # monotonic seconds
 
 
@@ -376,7 +377,7 @@ class Engine:
 
     def _read_log(self, name: str, action: events.ReadLog) -> None:
         """Read what a run left in the journal."""
-        journal.read_run(
+        self._edges.readings.read(
             action.run,
             action.pid,
             pppd.log_name(name, action.run),

@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import sys
-import time
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -18,12 +18,15 @@ from systemd import journal
 
 log = logging.getLogger(__name__)
 
+Then = Callable[[tuple[Line, ...]], None]
+
 ENOUGH = "Exit."  # what pppd logs last (main.c); without it the journal may not have all of its lines yet
 AGAIN_MS = 60
 PATIENCE_MS = (300, 1500)  # for lines that come late, without and with a last one to wait for
 LONGEST_MS = 5000
 _PRIORITIES = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
 
+AT_ONCE = 3
 LINES = 400  # the last of them; a run that was up for a week has said much that does not matter
 
 
@@ -62,25 +65,49 @@ def of_tunnel(tunnel: str, unit: str, **fields: str) -> dict[str, dict[str, str]
     return {"fields": {"OBJECT_SYSTEMD_UNIT": unit, "PPTP_TUNNEL": tunnel, **own}}
 
 
-def read_run(run: str, pid: int, log_name: str, whole: bool, then: Callable[[tuple[Line, ...]], None]) -> None:
-    """then(lines): what pppd and pptp logged in that run, in order; () if it cannot be read.
+class Readings:
+    """Reads what runs logged, by journalctl, which does not block us and whose trouble with a broken file is not ours.
 
-    run: the unit's invocation id; pid: of pppd; log_name: how pptp begins its lines; whole: pppd's last line is among
-    them. By journalctl, which does not block us and whose trouble with a broken file is not ours. Asks again for a
-    while as long as that line is missing: journald takes its time.
+    A few at a time: when many tunnels end at once, each waits less so.
     """
-    _Reading(run, pid, log_name, whole, then).ask()
+
+    def __init__(self) -> None:
+        self._queue: deque[_Reading] = deque()
+        self._going = 0
+
+    def read(self, run: str, pid: int, log_name: str, whole: bool, then: Then) -> None:
+        """then(lines): what pppd and pptp logged in that run, in order; () if it cannot be read.
+
+        run: the unit's invocation id; pid: of pppd; log_name: how pptp begins its lines; whole: pppd's last line is
+        among them. Asks again for a while as long as that line is missing: journald takes its time.
+        """
+
+        def over(lines: tuple[Line, ...]) -> None:
+            self._going -= 1
+            self._next()
+            then(lines)
+
+        self._queue.append(_Reading(run, pid, log_name, whole, over))
+        self._next()
+
+    def _next(self) -> None:
+        while self._queue and self._going < AT_ONCE:
+            self._going += 1
+            self._queue.popleft().begin()
 
 
 class _Reading:
-    def __init__(
-        self, run: str, pid: int, log_name: str, whole: bool, then: Callable[[tuple[Line, ...]], None]
-    ) -> None:
+    def __init__(self, run: str, pid: int, log_name: str, whole: bool, then: Then) -> None:
         self.run, self.pid, self.log_name = run, pid, log_name
-        self.until = time.monotonic() + PATIENCE_MS[whole] / 1000
-        self.then: Callable[[tuple[Line, ...]], None] | None = then
+        self.patience_ms, self.again_ms = PATIENCE_MS[whole], AGAIN_MS
+        self.then: Then | None = then
+        self.lines: tuple[Line, ...] = ()
         self.child: Gio.Subprocess | None = None
-        GLib.timeout_add(LONGEST_MS, guarded(self.too_late))
+        self.limit = 0
+
+    def begin(self) -> None:
+        self.limit = GLib.timeout_add(LONGEST_MS, guarded(self.too_late))
+        self.ask()
 
     def command(self) -> list[str]:
         """journalctl for the run.
@@ -100,7 +127,7 @@ class _Reading:
             child = Gio.Subprocess.new(self.command(), flags)
         except GLib.Error as error:
             log.warning("the journal cannot be read, so reasons are guesses: %s", error.message)
-            self.end(())
+            self.end()
             return
         self.child = child
         child.communicate_async(None, None, guarded(self.read))
@@ -108,14 +135,16 @@ class _Reading:
     def read(self, child: Gio.Subprocess, result: Gio.AsyncResult) -> None:
         try:
             _, output, _ = child.communicate_finish(result)
-            lines = parse(output.get_data() or b"", self.run, self.log_name)
+            self.lines = parse(output.get_data() or b"", self.run, self.log_name)
         except (GLib.Error, ValueError, TypeError) as error:
-            log.warning("the journal cannot be read, so reasons are guesses: %s", error)
-            lines = ()
-        if time.monotonic() > self.until or any(line.text == ENOUGH for line in lines):
-            self.end(lines)
+            if self.then:  # else it was killed
+                log.warning("the journal cannot be read, so reasons are guesses: %s", error)
+        if self.patience_ms <= 0 or any(line.text == ENOUGH for line in self.lines):
+            self.end()
         elif self.then:
-            GLib.timeout_add(AGAIN_MS, guarded(self.again))
+            GLib.timeout_add(self.again_ms, guarded(self.again))
+            self.patience_ms -= self.again_ms
+            self.again_ms *= 2
 
     def again(self) -> bool:
         if self.then:
@@ -124,18 +153,22 @@ class _Reading:
 
     def too_late(self) -> bool:
         """A journalctl that hangs shall not hold a tunnel up."""
-        if self.then:
-            log.warning("the journal cannot be read in time, so reasons are guesses")
-            if self.child:
-                self.child.force_exit()
-            self.end(())
+        self.limit = 0
+        log.warning("the journal cannot be read in time, so reasons are guesses")
+        child = self.child
+        self.end()
+        if child:
+            child.force_exit()
         return bool(GLib.SOURCE_REMOVE)
 
-    def end(self, lines: tuple[Line, ...]) -> None:
-        """Hand the lines on, once."""
+    def end(self) -> None:
+        """Hand on what was read, once."""
         then, self.then = self.then, None
+        if self.limit:
+            GLib.source_remove(self.limit)
+            self.limit = 0
         if then:
-            then(lines)
+            then(self.lines)
 
 
 def parse(output: bytes, run: str, log_name: str) -> tuple[Line, ...]:

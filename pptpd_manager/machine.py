@@ -278,5 +278,5 @@ def _waited_for(t: Tunnel) -> Reason:
     if t.asleep:
         return reasons.SUSPENDED
     if t.state is State.RESOLVING:
-        return reasons.NAME_SERVER_SILENT
+        return reasons.TCP_SILENT if t.knocking else reasons.NAME_SERVER_SILENT
     return reasons.NO_ROUTE if t.online else reasons.NO_NETWORK

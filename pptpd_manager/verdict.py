@@ -181,10 +181,12 @@ def _path_found(t: Tunnel, event: PathFound, config: TunnelConfig) -> Step:
         if t.untried:
             return _next_address(t)
         return _wait(replace(t, knocking=False), f"Waiting for the network: no route to {config.server} ({t.address})")
-    if not t.knocking:
-        return t, [Prepare(t.run, config, event.address, t.plain)]
-    t, actions = _wait(t, _knocking(t))
-    return t, actions or [Knock(t.run, event.address)]
+    if t.knocking:
+        t, actions = _wait(t, _knocking(t))
+        return t, actions or [Knock(t.run, event.address)]
+    if len(t.candidates) > 1:  # so that a start comes up by the second one when the first one is away
+        return replace(t, knocking=True), [Knock(t.run, event.address)]
+    return t, [Prepare(t.run, config, event.address, t.plain)]
 
 
 def _knocked(t: Tunnel, event: Knocked, config: TunnelConfig, moment: Moment) -> Step:
@@ -192,6 +194,8 @@ def _knocked(t: Tunnel, event: Knocked, config: TunnelConfig, moment: Moment) ->
         t, timers = _with_deadline(replace(t, state=State.RESOLVING, knocking=False, knock=False), config, moment)
         return t, [*timers, Prepare(t.run, config, event.address, t.plain)]
     t = replace(t, knocking=False, tried=t.tried | {event.address})
+    if t.state is State.RESOLVING:  # the attempt is in the hands of a person or the boot
+        return _next_address(t) if t.untried else refuse(t, Refusal(TEMPFAIL, event.failure))
     known = t.failure.reason if t.failure else None
     if known is not event.failure.reason and not (known in AWAY and event.failure.reason in AWAY):
         t = replace(t, failure=event.failure)

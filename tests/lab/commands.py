@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 CONFIGURATION = Path("/etc/pptp-manager.yaml")
 OPTIONS = Path("/run/pptp-manager")
+HOSTS = Path("/etc/hosts")
 BUS = ("org.pptpmanager1", "/org/pptpmanager1", "org.pptpmanager1.Manager")
 SERVER = "203.0.113.1"
 INSIDE = "192.168.10.1"  # reachable only through a tunnel to the lab's server

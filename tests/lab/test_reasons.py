@@ -159,7 +159,7 @@ def tracked() -> Iterator[None]:
     """Connections are tracked, by tc since there is no nftables here, and without the helper for PPTP."""
     lab.out("modprobe", "-r", "nf_nat_pptp", "nf_conntrack_pptp")
     with command(
-        "tc qdisc add dev lo clsact; tc filter add dev lo egress matchall action ct; ping -c 1 127.0.0.1 >/dev/null",
+        "tc qdisc add dev lo clsact; tc filter add dev lo egress matchall action ct commit; ping -qc 1 127.0.0.1",
         "tc qdisc delete dev lo clsact",
     ):
         yield

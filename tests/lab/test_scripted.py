@@ -165,7 +165,7 @@ CASES: dict[str, dict[str, Case]] = {
                 "pptp Result code is 3 'Administrative Shutdown'. Error code is 0, Cause code is 0",
                 HANGUP,
             ),
-            "server-shut-down",
+            "ppp-refused",
         ),
         "rras": Case(
             then("terminate:\x13\x57\x9b\xdf\x00<\xcdt\x00\x00\x02\xe6", "login"),
@@ -196,7 +196,7 @@ CASES: dict[str, dict[str, Case]] = {
         "eapmppe": Case({"auth": "eap"}, (NO_KEYS,), "mppe-without-ms-chap"),
         "abort": Case({"auth": "pap", "refused": "abort:no"}, (CALLED, NO_LCP), "gre-blocked", SHORT_LCP),
         # pppd refuses for ever, and logs nothing.
-        "insist": Case({"auth": "pap", "refused": "insist"}, (CALLED,), "gre-blocked", HANGS),
+        "insist": Case({"auth": "pap", "refused": "insist"}, (CALLED,), "auth-silent", HANGS),
         "inpap": Case(
             {"auth": "pap"},
             ("pppd PAP authentication succeeded", NO_KEYS),

@@ -335,6 +335,11 @@ def test_a_link_that_ended(lines: list[Line], end: Exit, reason: Reason) -> None
     assert diagnose(lines, end, Circumstances(was_up=True)).reason is reason
 
 
+def test_a_gateway_that_could_not_send() -> None:
+    lines = [CALLED, UP, HANGUP, pptp("Closing connection (unhandled)"), CLEARED]
+    assert diagnose(lines, Exit("exited", "16")).reason is reasons.NOT_SENT
+
+
 def test_a_link_that_we_ended_has_our_reason_unless_pppd_knows_better() -> None:
     facts = Circumstances(was_up=True, otherwise=Failure(reasons.PPTP_KILLED))
     told = pppd("Terminating on signal 15")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from ipaddress import IPv4Address
 from typing import get_args
 
 import pytest
@@ -248,44 +249,72 @@ def test_a_knock_whose_asker_has_left_is_late() -> None:
 # --- several addresses ---
 
 
+BOTH = (SERVER, SECOND)
+
+
+def calling(story: Story, run: str, address: IPv4Address) -> Story:
+    """The story with an attempt that calls address, one of both."""
+    story.then(DialAsked(run), Resolved(run, HOST, BOTH))
+    assert story.actions == [FindPath(run, address)]
+    story.then(PathFound(run, address, PATH))
+    assert story.actions == [Knock(run, address)]
+    story.then(Knocked(run, address))
+    assert story.actions == [Prepare(run, CONFIG_WORK, address, False)]
+    return story.then(Prepared(run))
+
+
 def test_several_addresses_are_tried_in_turn_and_then_there_is_a_pause() -> None:
-    both = (SERVER, SECOND)
-    story = Story().then(DialAsked("r1"), Resolved("r1", HOST, both), PathFound("r1", SERVER, PATH), Prepared("r1"))
-    story.then(RunEnded("r1", Exit("exited", "16")), LogRead("r1", BUSY))
+    story = calling(Story(), "r1", SERVER).then(RunEnded("r1", Exit("exited", "16")), LogRead("r1", BUSY))
     assert AnswerEnded("r1") in story.actions and not any(isinstance(action, Tell) for action in story.actions)
     assert story.t.not_before == story.now, "no pause: there is another one"
-    story.then(DialAsked("r2")).then(Resolved("r2", HOST, both))
-    assert story.actions == [FindPath("r2", SECOND)]
-    story.then(PathFound("r2", SECOND, PATH), Prepared("r2"), RunEnded("r2", Exit("exited", "16")))
-    story.then(LogRead("r2", BUSY))
+    calling(story, "r2", SECOND).then(RunEnded("r2", Exit("exited", "16")), LogRead("r2", BUSY))
     assert Tell(Failure(reasons.CALL_BUSY, "Busy Signal")) in story.actions and story.t.pause == 2.0
-    story.then(DialAsked("r3"), after=2).then(Resolved("r3", HOST, both))
-    assert story.actions == [FindPath("r3", SERVER)], "a new round"
+    calling(story.then(after=2), "r3", SERVER)
+
+
+def test_an_address_that_does_not_accept_is_passed_over_in_the_same_attempt() -> None:
+    story = Story().then(DialAsked("r1"), Resolved("r1", HOST, BOTH), PathFound("r1", SERVER, PATH))
+    story.then(Knocked("r1", SERVER, Failure(reasons.TCP_REFUSED)))
+    assert story.actions == [FindPath("r1", SECOND)] and story.state() is State.RESOLVING
+    story.then(PathFound("r1", SECOND, PATH), Knocked("r1", SECOND))
+    assert story.actions == [Prepare("r1", CONFIG_WORK, SECOND, False)]
+
+
+def test_when_no_address_accepts_the_attempt_has_failed() -> None:
+    story = Story().then(DialAsked("r1"), Resolved("r1", HOST, BOTH), PathFound("r1", SERVER, PATH))
+    story.then(Knocked("r1", SERVER, Failure(reasons.TCP_REFUSED)), PathFound("r1", SECOND, PATH))
+    story.then(Knocked("r1", SECOND, Failure(reasons.TCP_SILENT)))
+    assert any(isinstance(action, Answer) and action.verdict.status == TEMPFAIL for action in story.actions)  # type: ignore[union-attr]
+    story.then(RunEnded("r1", Exit("exited", "75")))
+    assert Tell(Failure(reasons.TCP_SILENT)) in story.actions and story.t.knock
+    story.then(DialAsked("r2"), DialAsked("r2", KNOCKING + reasons.TCP_SILENT.sentence), after=2)
+    story.then(Resolved("r2", HOST, BOTH), PathFound("r2", SERVER, PATH))
+    assert story.actions == [Knock("r2", SERVER)]
+    story.then(Knocked("r2", SERVER, Failure(reasons.TCP_REFUSED)))
+    assert Resolve("r2", HOST) in story.actions or story.t.failure == Failure(reasons.TCP_REFUSED)
 
 
 def test_without_persist_every_address_is_tried_once() -> None:
-    both = (SERVER, SECOND)
-    story = Story(replace(CONFIG_WORK, persist=False)).then(DialAsked("r1"), Resolved("r1", HOST, both))
-    story.then(PathFound("r1", SERVER, PATH), Prepared("r1"), RunEnded("r1", Exit("exited", "16")))
+    story = Story(replace(CONFIG_WORK, persist=False)).then(DialAsked("r1"), Resolved("r1", HOST, BOTH))
+    story.then(PathFound("r1", SERVER, PATH), Knocked("r1", SERVER), Prepared("r1"))
+    story.then(RunEnded("r1", Exit("exited", "16")))
     assert story.then(LogRead("r1", BUSY)).state() is State.WAITING
-    story.then(DialAsked("r2"), Resolved("r2", HOST, both), PathFound("r2", SECOND, PATH), Prepared("r2"))
-    story.then(RunEnded("r2", Exit("exited", "16")), LogRead("r2", BUSY))
+    story.then(DialAsked("r2"), Resolved("r2", HOST, BOTH), PathFound("r2", SECOND, PATH), Knocked("r2", SECOND))
+    story.then(Prepared("r2"), RunEnded("r2", Exit("exited", "16")), LogRead("r2", BUSY))
     assert story.state() is State.FAILED
 
 
 def test_an_address_without_a_route_is_passed_over() -> None:
-    story = Story().then(DialAsked("r1"), Resolved("r1", HOST, (SERVER, SECOND)), PathFound("r1", SERVER, None))
+    story = Story().then(DialAsked("r1"), Resolved("r1", HOST, BOTH), PathFound("r1", SERVER, None))
     assert story.actions == [FindPath("r1", SECOND)]
-    story.then(PathFound("r1", SECOND, PATH))
-    assert story.actions == [Prepare("r1", CONFIG_WORK, SECOND, False)]
+    assert story.then(PathFound("r1", SECOND, PATH)).actions == [Knock("r1", SECOND)]
 
 
 def test_a_session_that_the_server_ended_is_dialled_again_where_it_was() -> None:
-    both = (SERVER, SECOND)
-    story = Story().then(DialAsked("r1"), Resolved("r1", HOST, both), PathFound("r1", SERVER, PATH), Prepared("r1"))
+    story = calling(Story(), "r1", SERVER)
     story.then(LinkChanged(LINK), RoutesSynced(), UnitChanged("active", "running", "r1"), LinkChanged(None))
-    story.then(RunEnded("r1", Exit("exited", "16")), LogRead("r1", ()), DialAsked("r2"), after=60)
-    assert story.then(Resolved("r2", HOST, both)).actions == [FindPath("r2", SERVER)]
+    story.then(RunEnded("r1", Exit("exited", "16")), LogRead("r1", ()), after=60)
+    calling(story, "r2", SERVER)
 
 
 # --- the network and sleep ---

@@ -274,6 +274,8 @@ def _by_progress(lines: tuple[Line, ...], end: Exit, facts: Circumstances, was_u
     """The failure when no line names it: what made us end it, how far the call had got, then the status."""
     if facts.otherwise and _by_us(lines, end, facts.killed):
         return facts.otherwise
+    if facts.otherwise and end.status == "5":  # pptp had ended before, and we were no more than quicker than pppd
+        end = Exit("exited", "16")
     if (facts.timed_out and not facts.was_up) or (not was_up and _logged(lines, "pppd", _SILENT)):
         return Failure(_silence(lines, facts))
     if end.code in ("killed", "dumped") or end.status == "5":

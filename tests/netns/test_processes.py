@@ -84,7 +84,7 @@ def test_a_child_of_pppd_is_not_taken_for_it(start: Start, tmp_path: Path) -> No
     manager = start("pptpcm")
     program = tmp_path / "pppd"
     shutil.copy("/bin/dash", program)
-    with subprocess.Popen([program, "-c", "exec 3<&0; (read _ <&3) & wait"], stdin=subprocess.PIPE) as pppd:
+    with subprocess.Popen([program, "-c", "exec 3<&0; (read _ <&3) & wait; sleep 60"], stdin=subprocess.PIPE) as pppd:
         children = Path(f"/proc/{pppd.pid}/task/{pppd.pid}/children")
         turn(lambda: children.read_text() or spin(), "its child")
         child = int(children.read_text())

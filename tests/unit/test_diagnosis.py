@@ -338,6 +338,9 @@ def test_a_link_that_ended(lines: list[Line], end: Exit, reason: Reason) -> None
 def test_a_gateway_that_could_not_send() -> None:
     lines = [CALLED, UP, HANGUP, pptp("Closing connection (unhandled)"), CLEARED]
     assert diagnose(lines, Exit("exited", "16")).reason is reasons.NOT_SENT
+    told = Circumstances(was_up=True, otherwise=Failure(reasons.LINK_TAKEN_DOWN))
+    ended = [*lines, pppd("Terminating on signal 15")]
+    assert diagnose(ended, Exit("exited", "5"), told).reason is reasons.NOT_SENT
 
 
 def test_a_link_that_we_ended_has_our_reason_unless_pppd_knows_better() -> None:

@@ -52,8 +52,17 @@ def drop_in(root: Path, unit: str, text: str) -> None:
     path.write_text(text)
 
 
+# Each in a boot of its own, so that no guest runs for too long.
+APART = {
+    "reasons": ("test_reasons.py", "test_scripted.py"),
+    "recovery": ("test_recovery.py", "test_sleep.py", "test_uplink.py"),
+    "faults": ("test_faults.py",),
+}
 SCENARIOS = {
-    "running": Scenario(bare, (".", "--ignore=boot")),
+    "running": Scenario(
+        bare, (".", "--ignore=boot", *(f"--ignore={name}" for names in APART.values() for name in names))
+    ),
+    **{name: Scenario(bare, names) for name, names in APART.items()},
     "boot": Scenario(enabled, ("boot", "-k", "well or reboot")),
     "boot-late-network": Scenario(late_network, ("boot", "-k", "late_network")),
     "boot-server-away": Scenario(server_away, ("boot", "-k", "server_away")),

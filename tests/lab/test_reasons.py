@@ -81,6 +81,35 @@ def command(do: str, undo: str) -> Iterator[None]:
         lab.out("sh", "-c", undo)
 
 
+@contextlib.contextmanager
+def restricted(*lines: str) -> Iterator[None]:
+    """Have the tunnel's unit run with these settings as well."""
+    path = Path("/run/systemd/system/pptp@.service.d/lab.conf")
+    path.parent.mkdir(parents=True)
+    path.write_text("\n".join(("[Service]", *lines)) + "\n")
+    lab.out("systemctl", "daemon-reload")
+    try:
+        yield
+    finally:
+        path.unlink()
+        path.parent.rmdir()
+        lab.out("systemctl", "daemon-reload")
+
+
+@contextlib.contextmanager
+def names_from_hosts_only() -> Iterator[None]:
+    """Nobody can be asked for a name that is not in /etc/hosts, so it does not exist."""
+    path = Path("/etc/nsswitch.conf")
+    before = path.read_text()
+    path.write_text("hosts: files\n")
+    lab.out("systemctl", "restart", "pptp-manager")  # the C library reads it once
+    try:
+        yield
+    finally:
+        path.write_text(before)
+        lab.out("systemctl", "restart", "pptp-manager")
+
+
 CARRIER = ("ip -n router link set client down", "ip -n router link set client up")
 TAKEN = ("ip link add pptp-work type dummy", "ip link delete pptp-work")
 UNROUTED = ("ip route add unreachable 203.0.113.1", "ip route delete unreachable 203.0.113.1")
@@ -103,7 +132,14 @@ NO_MS_CHAP_2 = {"refuse-mschap-v2": True, "refuse-mschap": False}
         (lambda: written(PPP_OPTIONS, "\nnonsense-of-the-lab\n"), {}, "option-error"),
         (lambda: moved("/usr/sbin/pptp"), {}, "pptp-missing"),
         (lambda: moved("/usr/sbin/pppd"), {}, "pppd-missing"),
+        (lambda: moved("/usr/lib/pptp-manager/pptp-unit"), {}, "unit-broken"),
+        (lambda: restricted("CapabilityBoundingSet=~CAP_NET_RAW"), {}, "not-root"),
+        (lambda: restricted("CapabilityBoundingSet=~CAP_NET_ADMIN"), {}, "ppp-forbidden"),
+        (lambda: restricted("ReadOnlyPaths=/run/pptp"), {}, "socket-directory"),
+        (lambda: without_module("ppp_async"), {}, "ppp-missing"),
         (nothing, {"server": "nowhere.example"}, "name-server-silent"),
+        (names_from_hosts_only, {"server": "nowhere.example"}, "name-not-found"),
+        (nothing, {"server": "192.0.2.77"}, "host-unreachable"),
         (lambda: command(*CARRIER), {"connect-timeout": 5}, "no-route"),
         (lambda: command(*UNROUTED), {"connect-timeout": 5}, "no-route"),
         (lab.offline, {"connect-timeout": 5}, "no-network"),
@@ -178,7 +214,13 @@ def test_a_firewall_here_that_does_not_know_pptp(tracked: None) -> None:
 
 @pytest.mark.parametrize(
     ("kill", "signal", "reason"),
-    [("pppd", "KILL", "killed"), ("pptpgw", "KILL", "pptp-killed"), ("pptpcm", "KILL", "pptp-killed")],
+    [
+        ("pppd", "KILL", "killed"),
+        ("pppd", "SEGV", "crashed"),
+        ("pppd", "STOP", "pppd-hangs"),
+        ("pptpgw", "KILL", "pptp-killed"),
+        ("pptpcm", "KILL", "pptp-killed"),
+    ],
 )
 def test_a_process_that_is_killed(kill: str, signal: str, reason: str) -> None:
     lab.configure({"work": lab.ALICE})
@@ -212,3 +254,26 @@ def test_an_interface_that_is_emptied_from_outside() -> None:
     since = time.time()
     lab.out("ip", "address", "flush", "dev", "pptp-work")
     check("link-taken-down", since)
+
+
+@pytest.mark.parametrize(
+    ("option", "reason"),
+    [("idle 3", "idle-time"), ("maxconnect 3", "connect-time"), ("maxoctets 200", "traffic-limit")],
+)
+def test_a_limit_of_pppds_own(option: str, reason: str) -> None:
+    lab.configure({"work": {**lab.ALICE, "pppd-options": [option]}})
+    assert lab.systemctl("start", "pptp@work") == 0
+    since = time.time()
+    if reason == "traffic-limit":
+        lab.run("ping", "-c", "3", "-i", "0.2", lab.INSIDE)
+    check(reason, since)
+
+
+def test_a_router_that_does_not_let_large_packets_pass() -> None:
+    lab.configure({"work": lab.ALICE})
+    assert lab.systemctl("start", "pptp@work") == 0
+    since = time.time()
+    with command("ip -n router link set server mtu 600", "ip -n router link set server mtu 1500"):
+        lab.run("ping", "-c", "2", "-s", "1000", "-i", "0.5", "-W", "1", lab.INSIDE)
+        check("gre-too-large", since)
+    lab.out("ip", "route", "flush", "cache")

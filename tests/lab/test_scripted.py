@@ -219,6 +219,8 @@ CASES: dict[str, dict[str, Case]] = {
             "wrong-password",
         ),
         "e647m": Case(login(647, "Account disabled"), refused("Account disabled"), "account-disabled"),
+        "locked": Case(login(691, "Account locked out"), refused("Account locked out"), "account-locked"),
+        "expired": Case(login(691, "User account expired"), refused("User account expired"), "account-expired"),
         "e691m": Case(login(691, "Access denied"), refused("Access denied"), "wrong-password"),
         "bytes": Case({"login": "failure:go \x07\xe9 away"}, refused(r"go \^GM-i away"), "wrong-password"),
         "empty": Case({"login": "failure:"}, ("pppd MS-CHAP authentication failed:", NOT_LOGGED_IN), "wrong-password"),

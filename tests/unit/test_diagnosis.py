@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pptpd_manager import reasons
-from pptpd_manager.diagnosis import CAUSES, ENDINGS, Circumstances, Exit, Line, diagnose
+from pptpd_manager.diagnosis import Circumstances, Exit, Line, diagnose
 from pptpd_manager.reasons import Failure, Reason
 
 
@@ -414,24 +412,3 @@ def test_a_servers_words_are_printable_and_short() -> None:
         [pppd('MS-CHAP authentication failed: \x1b[31m"no"\\ \N{SNOWMAN}' + "x" * 500)], Exit("exited", "19")
     )
     assert failure.detail == "?[31m?no?? ?" + "x" * (120 - 12)
-
-
-def test_names_are_stable_words() -> None:
-    for name, reason in reasons.REASONS.items():
-        assert name == reason.name and name.replace("-", "").isalpha() and name == name.lower()
-        assert reason.sentence.endswith(".")
-
-
-def test_every_reason_is_given_by_something() -> None:
-    told = {rule.reason for rule in CAUSES + ENDINGS}
-    source = "".join(
-        path.read_text() for path in (Path(reasons.__file__).parent).glob("*.py") if path.name != "reasons.py"
-    )
-    constants = {name for name, value in vars(reasons).items() if isinstance(value, Reason) and value not in told}
-    assert [name for name in sorted(constants) if f"reasons.{name}" not in source] == []
-
-
-def test_the_advice_names_the_tunnel_and_holds_nothing_that_busctl_escapes() -> None:
-    for reason in reasons.REASONS.values():
-        text = reason.sentence + reason.advice.format(name="work", server="vpn.example.com", address="192.0.2.1")
-        assert reasons.printable(text, 1000) == text

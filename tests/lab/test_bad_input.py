@@ -82,7 +82,7 @@ def test_a_kernel_without_ppp() -> None:
     rule.write_text("install ppp_generic /bin/false\n")
     lab.run("modprobe", "-r", "ppp_mppe", "ppp_async", "ppp_generic")
     try:
-        refused("This kernel has no PPP. Run: modprobe ppp_generic ppp_async")
+        refused("ppp_generic")  # its device may be gone as well
     finally:
         rule.unlink()
     lab.systemctl("start", "lab-pptpd@main")

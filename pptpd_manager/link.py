@@ -24,6 +24,7 @@ from pptpd_manager.events import (
 from pptpd_manager.reasons import Failure
 from pptpd_manager.tunnel import State, Step, Tunnel
 
+GONE_SECONDS = 6.0  # from the loss of the address to SIGTERM; pppd gives ip-down five (child-timeout, pppd(8))
 KILL_SECONDS = 3.0  # from SIGTERM to SIGKILL for a pppd that does not end
 
 
@@ -32,10 +33,10 @@ def link_changed(t: Tunnel, event: LinkChanged) -> Step:
     t = replace(t, link=event.link)
     if t.state is not State.UP or (t.link and t.link.usable):
         return t, []
-    if t.link and not t.link.local:  # pppd is ending it, which may take it seconds of waiting for the server's word
-        return hang_up(t, otherwise=Failure(reasons.LINK_TAKEN_DOWN))
-    # Mostly pppd's end is a moment away; or somebody set the link down, and may set it up again.
-    return replace(t, state=State.STOPPING), [lost_timer(t)]
+    # Mostly pppd's end is a moment away; or somebody set the link down, and may set it up again. Not told to end at
+    # once: a signal while it waits for ip-down would have it kill that (main.c).
+    gone = t.link is not None and not t.link.local
+    return replace(t, state=State.STOPPING), [StartTimer(Timer.CONNECT, GONE_SECONDS) if gone else lost_timer(t)]
 
 
 def lost_timer(t: Tunnel) -> StartTimer:

@@ -266,8 +266,8 @@ def _timer_fired(t: Tunnel, timer: Timer, moment: Moment) -> Step:
     if timer is Timer.KILL:
         return replace(t, killed=True), [HangUp(hard=True)]
     if t.state in (State.CONNECTING, State.STOPPING) and not (t.hangup or t.otherwise or t.timed_out):
-        lost = t.up_since is not None
-        return hang_up(t, Failure(reasons.LINK_TAKEN_DOWN) if lost else None, timed_out=not lost)
+        lost = Failure(reasons.LINK_TAKEN_DOWN) if t.up_since is not None else None
+        return hang_up(t, otherwise=lost, timed_out=not lost)
     if t.state in (State.WAITING, State.RESOLVING):
         return consider(replace(t, refusal=Refusal(TEMPFAIL, Failure(_waited_for(t)))), moment)
     return t, []

@@ -106,6 +106,7 @@ def _patience(connect_timeout: int) -> list[tuple[str, ...]]:
     tries = max(1, (connect_timeout - 4) // LCP_RESTART_SECONDS)
     return [
         ("lcp-restart", str(LCP_RESTART_SECONDS)),
+        ("lcp-max-terminate", "1"),  # a dead peer does not answer the second one either
         ("lcp-max-configure", str(tries)),
         ("chap-timeout", str(max(2, connect_timeout * 3 // 4))),
     ]

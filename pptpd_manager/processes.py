@@ -14,8 +14,9 @@ from pptpd_manager.reasons import Failure
 
 LOOK_SECONDS = 5
 STOPPED = ("T", "t")  # /proc/PID/stat, proc(5): stopped by a signal or by a debugger
-# Its end is pppd's business, which notices it: pptpgw, the gateway, holds pppd's pseudo-terminal.
-CALL_MANAGER, PPPD = "pptpcm", "pppd"
+# The gateway holds pppd's pseudo-terminal, so pppd notices its end. A call manager that ends well ends it before.
+CALL_MANAGER, GATEWAY, PPPD = "pptpcm", "pptpgw", "pppd"
+GRACE_MS = 1000
 
 
 class Processes:
@@ -35,7 +36,7 @@ class Processes:
         managers = [pid for pid, program in programs.items() if program == CALL_MANAGER]
         # A child of pppd's has its name until it becomes the script that it is to run.
         mains = [pid for pid, program in programs.items() if program == PPPD and _parent(pid) not in programs]
-        self._watched[name] = _Watch(pppd or next(iter(mains), 0), next(iter(managers), 0), lost)
+        self._watched[name] = _Watch(pppd or next(iter(mains), 0), next(iter(managers), 0), list(programs), lost)
 
     def forget(self, name: str) -> None:
         """End the watch of that name, if there is one."""
@@ -44,12 +45,13 @@ class Processes:
 
 
 class _Watch:
-    def __init__(self, pppd: int, manager: int, lost: Callable[[Failure], None]) -> None:
+    def __init__(self, pppd: int, manager: int, pids: list[int], lost: Callable[[Failure], None]) -> None:
         self._pppd, self._lost = pppd, lost
+        self._gateways = [pid for pid in pids if _program(pid) == GATEWAY]
         self._was_stopped = False
         self._sources: list[int] = []
         self._fds: list[int] = []
-        self._on_end(manager, lambda: self._tell(Failure(reasons.PPTP_KILLED)))
+        self._on_end(manager, self._manager_ended)
         self._on_end(pppd, self.close)
         if pppd:
             self._sources.append(GLib.timeout_add_seconds(LOOK_SECONDS, guarded(self._look)))
@@ -78,6 +80,21 @@ class _Watch:
             return bool(GLib.SOURCE_CONTINUE)  # close() has removed it
 
         self._sources.append(GLib.io_add_watch(fd, GLib.PRIORITY_DEFAULT, GLib.IOCondition.IN, guarded(readable)))
+
+    def _manager_ended(self) -> None:
+        """Leave pppd alone for a moment: it notices an end that is like any other, and may be waiting for ip-down."""
+        pppd = self._pppd
+        self.close()
+        if pppd:
+            self._on_end(pppd, self.close)
+        self._sources.append(GLib.timeout_add(GRACE_MS, guarded(self._look_for_gateway)))
+
+    def _look_for_gateway(self) -> bool:
+        if any(_program(pid) == GATEWAY for pid in self._gateways):
+            self._tell(Failure(reasons.PPTP_KILLED))
+        else:
+            self.close()
+        return bool(GLib.SOURCE_CONTINUE)  # close() has removed it
 
     def _look(self) -> bool:
         """Two looks in a row, since a debugger or a shell may stop a process for a moment."""

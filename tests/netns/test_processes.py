@@ -48,10 +48,24 @@ def test_a_call_manager_that_ends(start: Start) -> None:
     watched, told = Processes(), list[Failure]()
     pppd, gateway, manager = (start(name) for name in ("pppd", "pptpgw", "pptpcm"))
     watched.watch("work", 0, [process.pid for process in (gateway, manager, pppd)], told.append)
-    gateway.kill()
     manager.kill()
     turn(lambda: told, "word of its end")
     assert told == [Failure(reasons.PPTP_KILLED)]
+    watched.forget("work")
+    assert gateway.poll() is None
+
+
+def test_a_call_manager_that_ends_with_its_gateway_is_pppds_business(start: Start) -> None:
+    watched, told = Processes(), list[Failure]()
+    pppd, gateway, manager = (start(name) for name in ("pppd", "pptpgw", "pptpcm"))
+    watched.watch("work", pppd.pid, [process.pid for process in (gateway, manager, pppd)], told.append)
+    gateway.kill()
+    gateway.wait()
+    manager.kill()
+    late: list[bool] = []
+    GLib.timeout_add(processes.GRACE_MS + 300, lambda: late.append(True))
+    turn(lambda: late, "the moment to pass")
+    assert told == []
     watched.forget("work")
 
 
@@ -81,7 +95,7 @@ def test_a_pppd_that_stays_stopped(start: Start, monkeypatch: pytest.MonkeyPatch
 
 def test_a_child_of_pppd_is_not_taken_for_it(start: Start, tmp_path: Path) -> None:
     """pppd forks to run ip-up when the link is up."""
-    manager = start("pptpcm")
+    manager, gateway = start("pptpcm"), start("pptpgw")
     program = tmp_path / "pppd"
     shutil.copy("/bin/dash", program)
     with subprocess.Popen([program, "-c", "exec 3<&0; (read _ <&3) & wait; sleep 60"], stdin=subprocess.PIPE) as pppd:
@@ -89,7 +103,7 @@ def test_a_child_of_pppd_is_not_taken_for_it(start: Start, tmp_path: Path) -> No
         turn(lambda: children.read_text() or spin(), "its child")
         child = int(children.read_text())
         watched, told = Processes(), list[Failure]()
-        watched.watch("work", 0, [pppd.pid, child, manager.pid], told.append)
+        watched.watch("work", 0, [pppd.pid, child, manager.pid, gateway.pid], told.append)
         os.kill(child, signal.SIGKILL)
         turn(lambda: not Path(f"/proc/{child}/exe").exists() or spin(), "the child's end")
         manager.kill()

@@ -55,7 +55,7 @@ def test_the_whole_file() -> None:
         'ifname "pptp-work"\nlinkname "work"\nipparam "work"\nremotename "PPTP"\n'
         'user "CORP\\134alice"\npassword "secret"\n'
         "refuse-eap\nrefuse-pap\nrefuse-chap\nrefuse-mschap\nrequire-mppe-128\n"
-        'mtu "1400"\nmru "1400"\nlcp-restart "2"\nlcp-max-configure "8"\nchap-timeout "15"\n'
+        'mtu "1400"\nmru "1400"\nlcp-restart "2"\nlcp-max-terminate "1"\nlcp-max-configure "8"\nchap-timeout "15"\n'
         'lcp-echo-interval "2"\nlcp-echo-failure "8"\n'
         "nodetach\nnopersist\nup_sdnotify\nlogfd 1\nnoauth\nnoipdefault\nnodefaultroute\nnoipv6\nnobsdcomp\n"
         "nodeflate\nnovj\nnovjccomp\nhide-password\n"

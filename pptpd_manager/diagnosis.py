@@ -102,6 +102,7 @@ _PPPD: tuple[tuple[When, str, Reason], ...] = (
         reasons.PEER_MUST_LOG_IN,
     ),
     (When.DIALLING, r"LCP terminated by peer \((.*authenticat.*)\)", reasons.AUTH_PROTOCOL_REFUSED),
+    (When.DIALLING, r"LCP terminated by peer \((MPPE required.*)\)", reasons.MPPE_DEMANDED),
     (When.DIALLING, r"MPPE required, but kernel has no support", reasons.MPPE_MISSING),
     (When.DIALLING, r"MPPE required, but (?:MS-CHAP|keys are not|auth done)", reasons.MPPE_WITHOUT_MS_CHAP),
     (When.DIALLING, r"Refusing MPPE stateful mode", reasons.MPPE_STATEFUL),
@@ -233,8 +234,8 @@ def diagnose(lines: Iterable[Line], end: Exit, facts: Circumstances = Circumstan
     is UNKNOWN.
     """
     lines = tuple(lines)
-    if end.code == "exited" and end.status in ("126", "127", "203") and not lines:
-        return Failure(reasons.UNIT_BROKEN if end.status == "203" else reasons.PPPD_MISSING)
+    if end.code == "exited" and end.status in ("126", "127", "203", "226") and not lines:
+        return Failure(reasons.UNIT_BROKEN if end.status in ("203", "226") else reasons.PPPD_MISSING)
     lines = _unanswered(lines)
     was_up = facts.was_up or _logged(lines, "pppd", _ADDRESSED)
     skipped = When.DIALLING if was_up else When.UP

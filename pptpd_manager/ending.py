@@ -27,7 +27,7 @@ from pptpd_manager.events import (
 )
 from pptpd_manager.reasons import Failure, Phase, Retry
 from pptpd_manager.tunnel import Autopsy, Refusal, State, Step, Tunnel, fresh
-from pptpd_manager.verdict import KNOCK_AFTER, consider, hurried, unburdened
+from pptpd_manager.verdict import KNOCK_AFTER, consider, unburdened
 
 # We ended the link ourselves, for a better one: nothing failed that would be worth a pause.
 OURS = (reasons.CONFIGURATION_CHANGED, reasons.UPLINK_CHANGED, reasons.SUSPENDED)
@@ -78,6 +78,8 @@ def log_read(t: Tunnel, event: LogRead, moment: Moment) -> Step:
     mppe = bool(t.config and t.config.mppe is not Mppe.OFF and not t.plain)
     facts = Circumstances(autopsy.was_up, autopsy.timed_out, mppe, event.untracked, autopsy.otherwise, autopsy.killed)
     failure = diagnose(event.lines, autopsy.end, facts)
+    if autopsy.outdated:
+        failure = Failure(reasons.CONFIGURATION_CHANGED)
     t, actions = failed(replace(t, autopsy=None), failure, autopsy.was_up, autopsy.lasted, moment)
     actions += [] if autopsy.was_up else [AnswerEnded(autopsy.run)]
     t, more = consider(t, moment)
@@ -87,11 +89,11 @@ def log_read(t: Tunnel, event: LogRead, moment: Moment) -> Step:
 def failed(t: Tunnel, failure: Failure, was_up: bool, lasted: bool, moment: Moment) -> Step:
     """The tunnel after a run that failed: when to try again, or that it is given up."""
     if failure.reason in OURS:
-        return _renewed(t, failure), []
+        return _renewed(t, failure, lasted, moment), []
     if failure.reason in WITHOUT_MPPE and t.config and t.config.mppe is Mppe.OPTIONAL and not t.plain:
         return replace(t, state=State.WAITING, failure=failure, plain=True), []
     t = _tried(t, failure, was_up)
-    failures = 0 if lasted else t.failures + 1
+    failures = 0 if lasted else t.failures + (not t.untried or not t.failures)  # a round counts once
     few = t.few + (failure.reason.retry is Retry.FEW)
     # The class is about attempts. A link that was up shows that one may well succeed.
     pace = Retry.SOON if was_up else failure.reason.retry
@@ -107,6 +109,7 @@ def failed(t: Tunnel, failure: Failure, was_up: bool, lasted: bool, moment: Mome
         pause=not_before - moment.now,
         not_before=not_before,
         knock=failure.reason in KNOCK_AFTER and not t.untried,
+        plain=t.plain and was_up,  # else the next one asks for encryption again
     )
     spent = failure.reason.retry is Retry.NEVER or (failure.reason.retry is Retry.FEW and few >= retry.ATTEMPTS)
     if spent or not (t.untried or (t.config and t.config.persist)):
@@ -114,11 +117,15 @@ def failed(t: Tunnel, failure: Failure, was_up: bool, lasted: bool, moment: Mome
     return t, [] if t.untried and not t.refusal else [Tell(failure)]
 
 
-def _renewed(t: Tunnel, failure: Failure) -> Tunnel:
-    """The tunnel after a run that we ended ourselves: it is dialled again at once."""
+def _renewed(t: Tunnel, failure: Failure, lasted: bool, moment: Moment) -> Tunnel:
+    """The tunnel after a run that we ended ourselves: it is dialled again at once, unless that goes on."""
     if failure.reason is reasons.CONFIGURATION_CHANGED:
-        return replace(unburdened(t), state=State.WAITING, plain=t.plain)
-    return replace(hurried(t), state=State.WAITING, failure=failure, failures=0, knock=False)
+        return replace(unburdened(t), state=State.WAITING)
+    failures = 0 if lasted else t.failures + 1
+    not_before = max(moment.now, t.began + retry.pause(Retry.SOON, failures, moment.chance))
+    pause = not_before - moment.now
+    t = replace(t, state=State.WAITING, failure=failure, failures=failures, knock=False)
+    return replace(t, not_before=not_before, pause=pause)
 
 
 def _tried(t: Tunnel, failure: Failure, was_up: bool) -> Tunnel:

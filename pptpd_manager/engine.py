@@ -71,6 +71,7 @@ class Engine:
         self._refused: dict[Route, str] = {}
         self._adopting = True  # until then nobody knows which routes are wanted
         self._asleep = False
+        self._by_rules: set[str] = set()  # tunnels whose server is reached by more than the main table
         self.on_rest: Callable[[], None] = lambda: None  # called when the machine may sleep, as often as it may
         self.observer: Observer | None = None
         self.tunnels: dict[str, Tunnel] = {}
@@ -120,6 +121,8 @@ class Engine:
         for action in actions:
             if not isinstance(action, events.Answer):
                 self._act(after, action)
+        if after.state is State.WAITING and before.state is not State.WAITING:  # what changed while it was not
+            self._queue.append((name, events.NetworkChanged(self._edges.netlink.online, self._way(after))))
         self._forget(name)
         self._rest()
 
@@ -143,6 +146,7 @@ class Engine:
         ):
             del self.tunnels[name]
             self._edges.processes.forget(name)
+            self._by_rules.discard(name)
             if self.observer:
                 self.observer.vanished(name)
 
@@ -247,10 +251,32 @@ class Engine:
         online = self._edges.netlink.online
         for name, t in list(self.tunnels.items()):
             if t.state is State.WAITING or t.online != online:
-                self.feed(name, events.NetworkChanged(online, self._path(t.target) if t.target else None))
-            if t.state in DIALLED and t.address and (path := self._path(t.address)) not in (None, t.path):
-                self.feed(name, events.PathFound(t.run, t.address, path))
+                self.feed(name, events.NetworkChanged(online, self._way(t)))
+            if t.state in DIALLED and t.address and name not in self._by_rules:
+                self._compare_paths(name, t, t.address)
         self.sync_routes()
+
+    def _compare_paths(self, name: str, t: Tunnel, address: IPv4Address) -> None:
+        """Tell a tunnel that is dialled of another way to its server."""
+        path = self._path(address)
+        if path not in (None, t.path):
+            self.feed(name, events.PathFound(t.run, address, path))
+
+    def _way(self, t: Tunnel) -> Path | None:
+        """The way to the address that was tried last, or while there is none the default route's."""
+        if t.target:
+            return self._path(t.target)
+        netlink = self._edges.netlink
+        path = routes.lookup(IPv4Address(0), netlink.table(), netlink.tunnel_indexes())
+        return netlink.located(path) if path and netlink.running(path.interface) else None
+
+    def _find_path(self, name: str, address: IPv4Address) -> Path | None:
+        """The way to address for a dial. Notes whether rules of others lead there: our route would hide changes."""
+        netlink = self._edges.netlink
+        path = self._path(address)
+        plain = routes.lookup(address, netlink.table(), netlink.tunnel_indexes())
+        (self._by_rules.discard if plain and path == netlink.located(plain) else self._by_rules.add)(name)
+        return path
 
     def sleep_changed(self, asleep: bool) -> None:
         """The machine is about to sleep, or has woken up."""
@@ -261,7 +287,7 @@ class Engine:
 
     def _rest(self) -> None:
         """No pppd runs or is about to before the machine wakes up: it may sleep."""
-        if self._asleep and all(t.resting for t in self.tunnels.values()):
+        if self._asleep and not self._adopting and all(t.resting for t in self.tunnels.values()):
             self.on_rest()
 
     def _path(self, address: IPv4Address) -> Path | None:
@@ -360,7 +386,8 @@ class Engine:
                     lambda failure: self.feed(name, events.Knocked(action.run, action.address, failure)),
                 )
             case events.FindPath():
-                self.feed(name, events.PathFound(action.run, action.address, self._path(action.address)))
+                path = self._find_path(name, action.address)
+                self.feed(name, events.PathFound(action.run, action.address, path))
             case events.Prepare():
                 text = pppd.options(action.config, action.run, action.address, plain=action.plain)
                 self.feed(name, events.Prepared(action.run, edges.files.write(name, text)))

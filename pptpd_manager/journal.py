@@ -6,8 +6,8 @@ import json
 import logging
 import os
 import sys
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from gi.repository import Gio, GLib
@@ -23,10 +23,9 @@ Then = Callable[[tuple[Line, ...]], None]
 ENOUGH = "Exit."  # what pppd logs last (main.c); without it the journal may not have all of its lines yet
 AGAIN_MS = 60
 PATIENCE_MS = (300, 1500)  # for lines that come late, without and with a last one to wait for
-LONGEST_MS = 5000
+LONGEST_MS = 8000
 _PRIORITIES = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
 
-AT_ONCE = 3
 LINES = 400  # the last of them; a run that was up for a week has said much that does not matter
 
 
@@ -68,12 +67,12 @@ def of_tunnel(tunnel: str, unit: str, **fields: str) -> dict[str, dict[str, str]
 class Readings:
     """Reads what runs logged, by journalctl, which does not block us and whose trouble with a broken file is not ours.
 
-    A few at a time: when many tunnels end at once, each waits less so.
+    One journalctl at a time, for all that wait: when many tunnels end at once, it is the same work as for one.
     """
 
     def __init__(self) -> None:
-        self._queue: deque[_Reading] = deque()
-        self._going = 0
+        self._waiting: list[_Reading] = []
+        self._child: Gio.Subprocess | None = None
 
     def read(self, run: str, pid: int, log_name: str, whole: bool, then: Then) -> None:
         """then(lines): what pppd and pptp logged in that run, in order; () if it cannot be read.
@@ -81,103 +80,108 @@ class Readings:
         run: the unit's invocation id; pid: of pppd; log_name: how pptp begins its lines; whole: pppd's last line is
         among them. Asks again for a while as long as that line is missing: journald takes its time.
         """
+        reading = _Reading(run, pid, log_name, PATIENCE_MS[whole], then)
+        reading.limit = GLib.timeout_add(LONGEST_MS, guarded(lambda: self._too_late(reading)))
+        self._ask(reading)
 
-        def over(lines: tuple[Line, ...]) -> None:
-            self._going -= 1
+    def _ask(self, reading: _Reading) -> bool:
+        if reading.limit:
+            self._waiting.append(reading)
             self._next()
-            then(lines)
-
-        self._queue.append(_Reading(run, pid, log_name, whole, over))
-        self._next()
+        return bool(GLib.SOURCE_REMOVE)
 
     def _next(self) -> None:
-        while self._queue and self._going < AT_ONCE:
-            self._going += 1
-            self._queue.popleft().begin()
-
-
-class _Reading:
-    def __init__(self, run: str, pid: int, log_name: str, whole: bool, then: Then) -> None:
-        self.run, self.pid, self.log_name = run, pid, log_name
-        self.patience_ms, self.again_ms = PATIENCE_MS[whole], AGAIN_MS
-        self.then: Then | None = then
-        self.lines: tuple[Line, ...] = ()
-        self.child: Gio.Subprocess | None = None
-        self.limit = 0
-
-    def begin(self) -> None:
-        self.limit = GLib.timeout_add(LONGEST_MS, guarded(self.too_late))
-        self.ask()
-
-    def command(self) -> list[str]:
-        """journalctl for the run.
-
-        journald looks up the unit of a line when it gets to read it; the last lines of a process that is gone by then
-        have none. So pppd is also looked for by its number, and pptp by its name, among the lines that root wrote.
-        """
-        fields = "SYSLOG_IDENTIFIER,MESSAGE,_SYSTEMD_INVOCATION_ID"
-        own = [f"_SYSTEMD_INVOCATION_ID={self.run}", "SYSLOG_IDENTIFIER=pppd", "SYSLOG_IDENTIFIER=pptp"]
-        pppd = ["+", f"_PID={self.pid}", "SYSLOG_IDENTIFIER=pppd", "_UID=0"] if self.pid else []
-        return ["journalctl", "--output=json", f"--output-fields={fields}", "--all", "--quiet", f"--lines={LINES}",
-                *own, *pppd, "+", "SYSLOG_IDENTIFIER=pptp", "_UID=0"]  # fmt: skip
-
-    def ask(self) -> None:
+        """Read for all that wait, unless that is being done for others."""
+        if self._child or not self._waiting:
+            return
+        readings, self._waiting = self._waiting, []
         try:
             flags = Gio.SubprocessFlags.STDOUT_PIPE | Gio.SubprocessFlags.STDERR_SILENCE
-            child = Gio.Subprocess.new(self.command(), flags)
+            self._child = Gio.Subprocess.new(command(readings), flags)
         except GLib.Error as error:
             log.warning("the journal cannot be read, so reasons are guesses: %s", error.message)
-            self.end()
+            for reading in readings:
+                reading.end()
             return
-        self.child = child
-        child.communicate_async(None, None, guarded(self.read))
 
-    def read(self, child: Gio.Subprocess, result: Gio.AsyncResult) -> None:
+        def ended(child: Gio.Subprocess, result: Gio.AsyncResult) -> None:
+            self._child = None
+            self._read(readings, child, result)
+            self._next()
+
+        self._child.communicate_async(None, None, guarded(ended))
+
+    def _read(self, readings: list[_Reading], child: Gio.Subprocess, result: Gio.AsyncResult) -> None:
+        readings = [reading for reading in readings if reading.limit]  # the others have run out of time
         try:
             _, output, _ = child.communicate_finish(result)
-            self.lines = parse(output.get_data() or b"", self.run, self.log_name)
+            for reading in readings:
+                reading.lines = parse(output.get_data() or b"", reading.run, reading.pid, reading.log_name)
         except (GLib.Error, ValueError, TypeError) as error:
-            if self.then:  # else it was killed
+            if readings:
                 log.warning("the journal cannot be read, so reasons are guesses: %s", error)
-        if self.patience_ms <= 0 or any(line.text == ENOUGH for line in self.lines):
-            self.end()
-        elif self.then:
-            GLib.timeout_add(self.again_ms, guarded(self.again))
-            self.patience_ms -= self.again_ms
-            self.again_ms *= 2
+        for reading in readings:
+            if reading.patience_ms <= 0 or any(line.text == ENOUGH for line in reading.lines):
+                reading.end()
+                continue
+            GLib.timeout_add(reading.again_ms, guarded(lambda reading=reading: self._ask(reading)))
+            reading.patience_ms -= reading.again_ms
+            reading.again_ms *= 2
 
-    def again(self) -> bool:
-        if self.then:
-            self.ask()
-        return bool(GLib.SOURCE_REMOVE)
-
-    def too_late(self) -> bool:
+    def _too_late(self, reading: _Reading) -> bool:
         """A journalctl that hangs shall not hold a tunnel up."""
-        self.limit = 0
         log.warning("the journal cannot be read in time, so reasons are guesses")
-        child = self.child
-        self.end()
-        if child:
-            child.force_exit()
+        reading.limit = 0  # it is running out just now
+        reading.end()
+        if self._child:
+            self._child.force_exit()
         return bool(GLib.SOURCE_REMOVE)
+
+
+@dataclass
+class _Reading:
+    """A run to read. limit: the source that ends it, 0 when it is over; lines: the most that was read so far."""
+
+    run: str
+    pid: int
+    log_name: str
+    patience_ms: int
+    then: Then
+    limit: int = 0
+    again_ms: int = AGAIN_MS
+    lines: tuple[Line, ...] = ()
 
     def end(self) -> None:
-        """Hand on what was read, once."""
-        then, self.then = self.then, None
+        """Hand on what was read."""
         if self.limit:
             GLib.source_remove(self.limit)
             self.limit = 0
-        if then:
-            then(self.lines)
+        self.then(self.lines)
 
 
-def parse(output: bytes, run: str, log_name: str) -> tuple[Line, ...]:
+def command(readings: Sequence[_Reading]) -> list[str]:
+    """journalctl for the runs.
+
+    journald looks up the unit of a line when it gets to read it; the last lines of a process that is gone by then
+    have none. So pppd is also looked for by its number, and pptp by its name, among the lines that root wrote.
+    """
+    fields = "SYSLOG_IDENTIFIER,MESSAGE,_SYSTEMD_INVOCATION_ID,_PID"
+    words = ["journalctl", "--output=json", f"--output-fields={fields}", "--all", "--quiet", "--boot"]
+    words.append(f"--lines={LINES * len(readings)}")
+    for reading in readings:
+        words += [f"_SYSTEMD_INVOCATION_ID={reading.run}", "SYSLOG_IDENTIFIER=pppd", "SYSLOG_IDENTIFIER=pptp", "+"]
+        words += [f"_PID={reading.pid}", "SYSLOG_IDENTIFIER=pppd", "_UID=0", "+"] if reading.pid else []
+    return [*words, "SYSLOG_IDENTIFIER=pptp", "_UID=0"]
+
+
+def parse(output: bytes, run: str, pid: int, log_name: str) -> tuple[Line, ...]:
     """The lines of that run in journalctl's JSON, one object a line. Raises ValueError. Source: journalctl(1)."""
     lines = []
     for entry in map(json.loads, filter(bytes.strip, output.splitlines())):
         line = Line(_text(entry.get("SYSLOG_IDENTIFIER")), _text(entry.get("MESSAGE")))
         known = entry.get("_SYSTEMD_INVOCATION_ID")
-        if known == run or (known is None and (line.program == "pppd" or line.text.startswith(log_name + " "))):
+        by_name = entry.get("_PID") == str(pid) if line.program == "pppd" else line.text.startswith(log_name + " ")
+        if known == run or (known is None and by_name):
             lines.append(line)
     return tuple(lines)
 

@@ -213,7 +213,11 @@ def _configured(t: Tunnel, event: Configured, moment: Moment) -> Step:
     if event.redial and t.state in (State.CONNECTING, State.UP):
         return hang_up(replace(t, plain=False), Failure(reasons.CONFIGURATION_CHANGED))
     if t.state is State.RESOLVING and t.asking:
-        return replace(t, address=None, path=None), [Resolve(t.run, event.config.servers)]
+        return replace(unburdened(t), address=None, path=None), [Resolve(t.run, event.config.servers)]
+    if t.autopsy:  # the next attempt is another one
+        return replace(t, autopsy=replace(t.autopsy, outdated=True)), []
+    if t.state is State.STOPPING and not t.ended and not t.leaving:
+        return replace(t, hangup=Failure(reasons.CONFIGURATION_CHANGED)), []
     return t, []
 
 
@@ -221,6 +225,8 @@ def _network_changed(t: Tunnel, event: NetworkChanged, moment: Moment) -> Step:
     came = event.online and not t.online
     moved = event.path is not None and event.path != t.way
     t = replace(t, online=event.online)
+    if t.state is State.RESOLVING and (came or moved) and t.asking and t.address is None and t.config:
+        return replace(t, way=event.path), [Resolve(t.run, t.config.servers)]  # the name server may be another one
     if t.state is not State.WAITING:
         return t, []
     t = replace(t, way=event.path)
@@ -249,7 +255,7 @@ def _adopted(t: Tunnel, event: Adopted, moment: Moment) -> Step:
     """Go on with a run that an earlier manager began; one that has spoken to us already we know better."""
     if not t.ended:
         return t, []
-    t = replace(fresh(t, event.run), address=event.address, path=event.path, autopsy=None)
+    t = replace(fresh(t, event.run), address=event.address, path=event.path, autopsy=None, began=moment.now)
     if event.address is None:
         return replace(t, state=State.WAITING), []
     if event.up_since >= 0:

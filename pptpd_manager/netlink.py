@@ -124,11 +124,13 @@ class Netlink:
             (message,) = self._ask(request, _GETROUTE, 0)
         except OSError:  # ENETUNREACH, EHOSTUNREACH (unreachable), EACCES (prohibit), EINVAL (blackhole)
             return None, False
-        interface = message.get_attr("RTA_OIF")
+        interface, gateway = message.get_attr("RTA_OIF"), _address(message, "RTA_GATEWAY")
+        if interface is None and (hops := message.get_attr("RTA_MULTIPATH")):  # always the first: a path that stays
+            interface, gateway = hops[0]["oif"], _address(hops[0], "RTA_GATEWAY")
         if message["type"] != _UNICAST or interface is None:
             return None, False
         ours = message["proto"] == PROTOCOL or interface in self.tunnel_indexes()
-        return self.located(Path(interface, _address(message, "RTA_GATEWAY"), _address(message, "RTA_PREFSRC"))), ours
+        return self.located(Path(interface, gateway, _address(message, "RTA_PREFSRC"))), ours
 
     def located(self, path: Path) -> Path:
         """The path with the address that packets leave with.

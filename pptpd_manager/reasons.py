@@ -500,6 +500,13 @@ MPPE_REFUSED = Reason(
     "The server does not encrypt as required (MPPE).",
     "Switch MPPE-128 on at the server, or lower 'mppe:' if traffic in the clear is acceptable",
 )
+MPPE_DEMANDED = Reason(
+    "mppe-demanded",
+    Phase.ENCRYPTION,
+    Retry.LATER,
+    "The server requires encryption (MPPE).",
+    "Raise 'mppe:' to require-128",
+)
 MPPE_SILENT = Reason(
     "mppe-silent",
     Phase.ENCRYPTION,

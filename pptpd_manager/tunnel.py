@@ -36,7 +36,10 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Autopsy:
-    """A run that has ended and whose log is being read. otherwise: why, should the log not tell a better reason."""
+    """A run that has ended and whose log is being read.
+
+    otherwise: why, should the log not tell a better reason; outdated: the configuration has been changed since.
+    """
 
     run: str
     end: Exit
@@ -45,6 +48,7 @@ class Autopsy:
     timed_out: bool
     otherwise: Failure | None = None
     killed: bool = False
+    outdated: bool = False
 
 
 @dataclass(frozen=True)

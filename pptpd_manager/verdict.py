@@ -171,7 +171,8 @@ def _next_address(t: Tunnel) -> Step:
     """Take the first of the servers' addresses that has not failed in this round; after all of them the first one."""
     t = t if t.untried else replace(t, tried=frozenset())
     address = t.untried[0]
-    return replace(t, address=address, target=address, path=None), [FindPath(t.run, address)]
+    plain = t.plain and address == t.target  # that one refused to encrypt, and no other
+    return replace(t, address=address, target=address, path=None, plain=plain), [FindPath(t.run, address)]
 
 
 def _path_found(t: Tunnel, event: PathFound, config: TunnelConfig) -> Step:
@@ -180,7 +181,8 @@ def _path_found(t: Tunnel, event: PathFound, config: TunnelConfig) -> Step:
         t = replace(t, tried=t.tried | {event.address})
         if t.untried:
             return _next_address(t)
-        return _wait(replace(t, knocking=False), f"Waiting for the network: no route to {config.server} ({t.address})")
+        which = f" ({t.address})" if len(t.candidates) == 1 else ""
+        return _wait(replace(t, knocking=False), f"Waiting for the network: no route to {config.server}{which}")
     if t.knocking:
         t, actions = _wait(t, _knocking(t))
         return t, actions or [Knock(t.run, event.address)]

@@ -127,7 +127,8 @@ class World:
 
     def journal(self, *lines: str) -> None:
         """What journalctl finds of every run from now on: lines "PROGRAM: TEXT"."""
-        entries = [dict(zip(("SYSLOG_IDENTIFIER", "MESSAGE"), line.split(": ", 1), strict=True)) for line in lines]
+        split = [line.split(": ", 1) for line in lines]
+        entries = [{"SYSLOG_IDENTIFIER": name, "MESSAGE": text, "_PID": str(PID)} for name, text in split]
         (self.directory / "journal").write_text("".join(json.dumps(entry) + "\n" for entry in entries))
 
     def configure(self, text: str, mode: int = 0o600) -> None:

@@ -278,7 +278,7 @@ CASES: dict[str, dict[str, Case]] = {
         "off": Case(
             {"ccp": "require"},
             (r"pppd LCP terminated by peer \(MPPE required but peer negotiation failed\)",),
-            "mppe-refused",
+            "mppe-demanded",
             OFF,
         ),
     },

@@ -274,6 +274,14 @@ def test_packets_leave_with_the_address_that_the_kernel_takes(watched: Watched) 
     assert path and path.local == address("192.0.2.2")
 
 
+def test_of_several_next_hops_the_first_is_the_path(watched: Watched) -> None:
+    wan, lan = veth("wan", "192.0.2.2/24"), veth("lan", "198.51.100.5/24")
+    ip("route add default nexthop via 192.0.2.1 dev wan nexthop via 198.51.100.1 dev lan")
+    watched.settle()
+    path = Path(wan, address("192.0.2.1"), None, address("192.0.2.2"))
+    assert all(watched.netlink.path(address(f"203.0.113.{last}")) == (path, False) for last in range(1, 20)) and lan
+
+
 def test_a_carrier_that_is_lost_and_back(watched: Watched) -> None:
     wan = veth("wan", "192.0.2.2/24")
     watched.settle()

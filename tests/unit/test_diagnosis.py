@@ -259,6 +259,12 @@ def failed(text: str) -> list[Line]:
             reasons.AUTH_PROTOCOL_REFUSED,
             "peer refused to authenticate",
         ),
+        (
+            [AUTHENTICATED, pppd("LCP terminated by peer (MPPE required but peer refused)")],
+            "10",
+            reasons.MPPE_DEMANDED,
+            "MPPE required but peer refused",
+        ),
         ([AUTHENTICATED, pppd("MPPE required but peer refused")], "10", reasons.MPPE_REFUSED, ""),
         ([AUTHENTICATED, pppd("MPPE required, but kernel has no support.")], "10", reasons.MPPE_MISSING, ""),
         ([AUTHENTICATED, pppd("Could not determine local IP address")], "10", reasons.NO_ADDRESS, ""),

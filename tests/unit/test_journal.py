@@ -10,61 +10,66 @@ from pptpd_manager import journal
 from pptpd_manager.diagnosis import Line
 from pptpd_manager.journal import parse
 
-RUN, NAME = "0123456789abcdef0123456789abcdef", "office-01234567"
+RUN, PID, NAME = "0123456789abcdef0123456789abcdef", 4711, "office-01234567"
 
 
 def printed(*entries: dict[str, object]) -> bytes:
     return b"".join(json.dumps(entry).encode() + b"\n" for entry in entries)
 
 
-def entry(program: str, text: object, run: str | None = RUN) -> dict[str, object]:
+def entry(program: str, text: object, run: str | None = RUN, pid: int = PID) -> dict[str, object]:
     known = {"_SYSTEMD_INVOCATION_ID": run} if run else {}
-    return {"SYSLOG_IDENTIFIER": program, "MESSAGE": text, "__CURSOR": "s=1", **known}
+    return {"SYSLOG_IDENTIFIER": program, "MESSAGE": text, "__CURSOR": "s=1", "_PID": str(pid), **known}
 
 
 def test_nothing() -> None:
-    assert parse(b"", RUN, NAME) == ()
-    assert parse(b"\n\n", RUN, NAME) == ()
+    assert parse(b"", RUN, PID, NAME) == ()
+    assert parse(b"\n\n", RUN, PID, NAME) == ()
 
 
 def test_lines_in_their_order() -> None:
     output = printed(entry("pppd", "Using interface ppp0"), entry("pptp", "a"), entry("pppd", "Exit."))
-    assert parse(output, RUN, NAME) == (Line("pppd", "Using interface ppp0"), Line("pptp", "a"), Line("pppd", "Exit."))
+    assert parse(output, RUN, PID, NAME) == (
+        Line("pppd", "Using interface ppp0"),
+        Line("pptp", "a"),
+        Line("pppd", "Exit."),
+    )
 
 
 def test_a_line_of_another_run_is_not_ours() -> None:
     other = "f" * 32
     output = printed(entry("pppd", "a", other), entry("pptp", f"{NAME} b", other), entry("pppd", "c"))
-    assert parse(output, RUN, NAME) == (Line("pppd", "c"),)
+    assert parse(output, RUN, PID, NAME) == (Line("pppd", "c"),)
 
 
 def test_a_line_of_no_known_run() -> None:
     """pppd's was found by its number; pptp's has to begin with the name of the run."""
     output = printed(
         entry("pppd", "Exit.", None),
+        entry("pppd", "of another tunnel", None, PID + 1),
         entry("pptp", f"{NAME} log[main]: a", None),
         entry("pptp", f"{NAME}9 log[main]: b", None),
         entry("pptp", "other-89abcdef log[main]: c", None),
     )
-    assert parse(output, RUN, NAME) == (Line("pppd", "Exit."), Line("pptp", f"{NAME} log[main]: a"))
+    assert parse(output, RUN, PID, NAME) == (Line("pppd", "Exit."), Line("pptp", f"{NAME} log[main]: a"))
 
 
 def test_a_message_that_is_not_printable_comes_as_bytes() -> None:
     message = list("LCP terminated by peer (\x01 zu spät)".encode("latin-1"))
-    assert parse(printed(entry("pppd", message)), RUN, NAME) == (
+    assert parse(printed(entry("pppd", message)), RUN, PID, NAME) == (
         Line("pppd", "LCP terminated by peer (\x01 zu sp\N{REPLACEMENT CHARACTER}t)"),
     )
 
 
 @pytest.mark.parametrize("message", [None, ""])
 def test_a_message_that_is_empty_or_too_long_for_journalctl(message: object) -> None:
-    assert parse(printed(entry("pppd", message)), RUN, NAME) == (Line("pppd", ""),)
+    assert parse(printed(entry("pppd", message)), RUN, PID, NAME) == (Line("pppd", ""),)
 
 
 @pytest.mark.parametrize("output", [b"-- No entries --\n", b'{"MESSAGE": "a"', b"\xff\n"])
 def test_what_is_not_json(output: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):
-        parse(output, RUN, NAME)
+        parse(output, RUN, PID, NAME)
 
 
 def test_the_fields_of_a_tunnels_record() -> None:

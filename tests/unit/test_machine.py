@@ -345,6 +345,40 @@ def test_another_way_to_the_server_redials_at_once() -> None:
     assert Resolve("r2", HOST) in story.then(DialAsked("r2")).actions
 
 
+def test_ways_that_change_all_the_time_are_no_hot_loop() -> None:
+    story = Story()
+    for number, pause in enumerate((1, 2, 4, 8, 10), 1):
+        story.up(f"r{number}").then(
+            PathFound(f"r{number}", SERVER, WIFI), RunEnded(f"r{number}", Exit("exited", "16"))
+        )
+        assert story.t.pause == pause
+        story.then(after=pause)
+
+
+def test_a_changed_configuration_is_not_judged_by_what_went_before() -> None:
+    story = Story().failing("r1", WRONG).then(after=10).dialling("r2").then(RunEnded("r2", Exit("exited", "19")))
+    story.then(Configured(replace(CONFIG_WORK, password="right"), redial=True), LogRead("r2", WRONG))
+    assert story.state() is State.WAITING and (story.t.few, story.t.not_before) == (0, 0.0)
+    assert Resolve("r3", HOST) in story.then(DialAsked("r3")).actions
+
+
+def test_a_network_that_changes_during_a_lookup_has_the_name_looked_up_again() -> None:
+    story = Story().then(DialAsked("r1"), NetworkChanged(True, WIFI))
+    assert story.actions == [Resolve("r1", HOST)]
+
+
+def test_an_address_that_refuses_to_encrypt_says_nothing_of_the_others() -> None:
+    story = Story(replace(CONFIG_WORK, mppe=Mppe.OPTIONAL)).then(DialAsked("r1"), Resolved("r1", HOST, BOTH))
+    story.then(PathFound("r1", SERVER, PATH), Knocked("r1", SERVER), Prepared("r1"))
+    story.then(RunEnded("r1", Exit("exited", "10")), LogRead("r1", (Line("pppd", "MPPE required but peer refused"),)))
+    assert story.t.plain
+    story.then(DialAsked("r2"), Resolved("r2", HOST, BOTH), PathFound("r2", SERVER, PATH), Knocked("r2", SERVER))
+    assert [action.plain for action in story.actions if isinstance(action, Prepare)] == [True]
+    story.then(Prepared("r2"), RunEnded("r2", Exit("exited", "16")), LogRead("r2", BUSY))
+    story.then(DialAsked("r3"), Resolved("r3", HOST, BOTH), PathFound("r3", SECOND, PATH), Knocked("r3", SECOND))
+    assert [action.plain for action in story.actions if isinstance(action, Prepare)] == [False]
+
+
 def test_a_way_that_is_gone_for_a_moment_is_waited_for() -> None:
     story = Story().up().then(PathFound("r1", SERVER, None))
     assert story.actions == [] and story.state() is State.UP

@@ -59,10 +59,10 @@ APART = {
     "faults": ("test_faults.py",),
 }
 SCENARIOS = {
+    **{name: Scenario(bare, names) for name, names in APART.items()},
     "running": Scenario(
         bare, (".", "--ignore=boot", *(f"--ignore={name}" for names in APART.values() for name in names))
     ),
-    **{name: Scenario(bare, names) for name, names in APART.items()},
     "boot": Scenario(enabled, ("boot", "-k", "well or reboot")),
     "boot-late-network": Scenario(late_network, ("boot", "-k", "late_network")),
     "boot-server-away": Scenario(server_away, ("boot", "-k", "server_away")),

@@ -239,7 +239,7 @@ def diagnose(lines: Iterable[Line], end: Exit, facts: Circumstances = Circumstan
     lines = _unanswered(lines)
     was_up = facts.was_up or _logged(lines, "pppd", _ADDRESSED)
     skipped = When.DIALLING if was_up else When.UP
-    for rule in CAUSES if _killed(end, facts) else CAUSES + ENDINGS:  # a pppd that was killed makes the rest end
+    for rule in CAUSES if _killed(end, facts) else CAUSES + ENDINGS:  # what was killed makes the rest end
         for line in lines if rule.when is not skipped else ():
             match = rule.pattern.search(line.text) if line.program == rule.program else None
             if match:
@@ -258,7 +258,9 @@ def _unanswered(lines: tuple[Line, ...]) -> tuple[Line, ...]:
 
 
 def _killed(end: Exit, facts: Circumstances) -> bool:
-    """Whether somebody else killed pppd, or it crashed."""
+    """Whether somebody else killed pppd, or it crashed; or one of the processes that it needs was lost before."""
+    if facts.otherwise and facts.otherwise.reason in (reasons.PPTP_KILLED, reasons.PPPD_HANGS):
+        return True
     return end.code in ("killed", "dumped") and not facts.killed
 
 

@@ -56,7 +56,9 @@ def path_changed(t: Tunnel, event: PathFound) -> Step:
 
 def process_lost(t: Tunnel, event: ProcessLost) -> Step:
     """pppd alone would not notice, or cannot."""
-    if event.run != t.run or t.ended or t.state not in (State.CONNECTING, State.UP):
+    if event.run != t.run or t.ended or t.leaving or t.hangup or t.otherwise or t.timed_out:
+        return t, []
+    if t.state not in (State.CONNECTING, State.UP, State.STOPPING):
         return t, []
     return hang_up(t, otherwise=event.failure)
 

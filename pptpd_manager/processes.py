@@ -16,7 +16,7 @@ LOOK_SECONDS = 5
 STOPPED = ("T", "t")  # /proc/PID/stat, proc(5): stopped by a signal or by a debugger
 # The gateway holds pppd's pseudo-terminal, so pppd notices its end. A call manager that ends well ends it before.
 CALL_MANAGER, GATEWAY, PPPD = "pptpcm", "pptpgw", "pppd"
-GRACE_MS = 1000
+GRACE_MS = 300
 
 
 class Processes:
@@ -82,7 +82,7 @@ class _Watch:
         self._sources.append(GLib.io_add_watch(fd, GLib.PRIORITY_DEFAULT, GLib.IOCondition.IN, guarded(readable)))
 
     def _manager_ended(self) -> None:
-        """Leave pppd alone for a moment: it notices an end that is like any other, and may be waiting for ip-down."""
+        """Look in a moment: one that ends well has ended its gateway, and then pppd notices."""
         pppd = self._pppd
         self.close()
         if pppd:

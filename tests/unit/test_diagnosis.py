@@ -356,7 +356,10 @@ def test_a_link_that_we_ended_has_our_reason_unless_pppd_knows_better() -> None:
     killed = Circumstances(was_up=True, otherwise=Failure(reasons.PPPD_HANGS), killed=True)
     assert diagnose([], Exit("killed", "KILL"), killed).reason is reasons.PPPD_HANGS
     assert diagnose([HANGUP, told], Exit("exited", "16"), facts).reason is reasons.PEER_HUNG_UP
-    assert diagnose([pppd("LCP terminated by peer"), told], Exit("exited", "5"), facts).reason is reasons.PEER_HUNG_UP
+    gone = pppd("LCP terminated by peer")
+    assert diagnose([gone, told], Exit("exited", "5"), facts).reason is reasons.PPTP_KILLED, "the server heard of it"
+    taken = Circumstances(was_up=True, otherwise=Failure(reasons.LINK_TAKEN_DOWN))
+    assert diagnose([gone, told], Exit("exited", "5"), taken).reason is reasons.PEER_HUNG_UP
     assert (
         diagnose([pppd("No response to 8 echo-requests"), told], Exit("exited", "5"), facts).reason
         is reasons.PEER_DEAD

@@ -410,8 +410,10 @@ def test_a_lost_call_manager_ends_the_link() -> None:
     assert HangUp() in story.actions
     story.then(RunEnded("r1", Exit("exited", "5")), LogRead("r1", ()))
     assert story.t.failure == Failure(reasons.PPTP_KILLED)
-    story.up("r2").then(ProcessLost("r1", Failure(reasons.PPTP_KILLED)))
+    story.then(after=10).up("r2").then(ProcessLost("r1", Failure(reasons.PPTP_KILLED)))
     assert story.actions == [], "of an earlier run"
+    story.then(LinkChanged(replace(LINK, local=None)), ProcessLost("r2", Failure(reasons.PPTP_KILLED)))
+    assert HangUp() in story.actions, "the server was faster"
 
 
 def test_a_wrong_password_is_tried_twice() -> None:

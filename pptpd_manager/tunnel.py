@@ -123,10 +123,11 @@ class Tunnel:
 
     def advice(self, failure: Failure) -> str:
         """What to do about a failure of this tunnel; "" if there is nothing to do."""
+        server = self.config.server if self.config else "SERVER"
         return failure.reason.advice.format(
             name=self.name,
-            server=self.config.server if self.config else "SERVER",
-            address=self.target or (self.config.server if self.config else "ADDRESS"),
+            server=server,
+            address=self.target if self.target and len(self.candidates) < 2 else server,  # which of them may change
         )
 
     def explain(self, failure: Failure) -> str:
@@ -135,8 +136,8 @@ class Tunnel:
 
     @property
     def last(self) -> str:
-        """Why it last failed, in a sentence."""
-        return self.failure.sentence if self.failure else "Nothing has failed yet."
+        """Why it last failed, and what to do about it."""
+        return self.explain(self.failure) if self.failure else "Nothing has failed yet."
 
     @property
     def summary(self) -> str:

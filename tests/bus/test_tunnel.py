@@ -146,7 +146,7 @@ def test_wrong_password(up: World) -> None:
     second = up.set_unit("office", "activating", "start", new_run=True)
     pausing = up.dial("office", second)
     assert pausing.startswith("wait Pausing ")
-    assert pausing.endswith(f" s before attempt 2. Last: {sentence}")
+    assert pausing.endswith(f" s before attempt 2. Last: {sentence} {advice}")
     assert up.dial("office", second, pausing.removeprefix("wait ")) == f"dial Connecting to {SERVER} ({SERVER})"
     up.ended("office", second, status="19")
     assert up.state("office") == "failed"

@@ -67,7 +67,7 @@ from pptpd_manager.events import (
 )
 from pptpd_manager.link import GONE_SECONDS, KILL_SECONDS
 from pptpd_manager.machine import step
-from pptpd_manager.reasons import Failure, Retry
+from pptpd_manager.reasons import Failure, Reason, Retry
 from pptpd_manager.tunnel import State, Tunnel
 
 from .walk import (
@@ -90,6 +90,11 @@ from .walk import (
     Story,
     walk,
 )
+
+
+def last(reason: Reason, detail: str = "", target: IPv4Address | None = SERVER) -> str:
+    """What a wait shows of the last failure."""
+    return Tunnel("work", CONFIG_WORK, target=target).explain(Failure(reason, detail))
 
 
 def test_a_start_from_the_question_to_the_link() -> None:
@@ -145,7 +150,7 @@ def test_pauses_grow_and_are_cut_short_by_connect() -> None:
         story.failing(f"r{number}", BUSY)
         assert (story.state(), story.t.failures, story.t.pause) == (State.WAITING, number, pause)
         story.then(DialAsked(f"r{number + 1}"))
-        text = f"Pausing {pause:.1f} s before attempt {number + 1}. Last: The server is busy. (Busy Signal)"
+        text = f"Pausing {pause:.1f} s before attempt {number + 1}. Last: {last(reasons.CALL_BUSY, 'Busy Signal')}"
         assert story.actions == [StartTimer(Timer.PAUSE, pause), Answer(f"r{number + 1}", Wait(text))]
         story.then(DialAsked(f"r{number + 1}", text))
         assert story.actions == [StartTimer(Timer.PAUSE, pause)]
@@ -200,7 +205,7 @@ KNOCKING = "Waiting for vpn.example.com to accept connections on TCP port 1723. 
 def test_a_server_that_refuses_tcp_is_knocked_at_before_the_next_call() -> None:
     story = Story().failing("r1")
     assert story.t.knock and story.t.pause == 1.0
-    text = KNOCKING + "The server refuses connections to TCP port 1723."
+    text = KNOCKING + last(reasons.TCP_REFUSED)
     assert story.then(DialAsked("r2")).actions == [StartTimer(Timer.PAUSE, 1.0), Answer("r2", Wait(text))]
     story.then(DialAsked("r2", text)).then(TimerFired(Timer.PAUSE), after=1)
     assert story.actions == [Resolve("r2", HOST)] and story.state() is State.WAITING
@@ -215,14 +220,14 @@ def test_a_server_that_refuses_tcp_is_knocked_at_before_the_next_call() -> None:
 
 
 def test_knocks_that_find_another_reason_say_so() -> None:
-    story = Story().failing("r1").then(DialAsked("r2", KNOCKING + reasons.TCP_REFUSED.sentence), after=1)
+    story = Story().failing("r1").then(DialAsked("r2", KNOCKING + last(reasons.TCP_REFUSED)), after=1)
     story.then(Resolved("r2", HOST, (SERVER,)), PathFound("r2", SERVER, PATH))
     assert story.actions == [Knock("r2", SERVER)]
     story.then(Knocked("r2", SERVER, Failure(reasons.TCP_SILENT)), after=3)
     assert story.actions == [Resolve("r2", HOST)], "a knock that took so long was a pause"
     assert story.t.failure == Failure(reasons.TCP_SILENT)
     story.then(Resolved("r2", HOST, (SERVER,)), PathFound("r2", SERVER, PATH))
-    assert story.actions == [Answer("r2", Wait(KNOCKING + reasons.TCP_SILENT.sentence))]
+    assert story.actions == [Answer("r2", Wait(KNOCKING + last(reasons.TCP_SILENT)))]
 
 
 def test_a_dead_peer_is_knocked_at_first() -> None:
@@ -230,18 +235,18 @@ def test_a_dead_peer_is_knocked_at_first() -> None:
     story.then(LogRead("r1", (Line("pppd", "No response to 8 echo-requests"),)), DialAsked("r2"))
     assert story.actions == [Resolve("r2", HOST)] and story.t.knocking
     story.then(Resolved("r2", HOST, (SERVER,)), PathFound("r2", SERVER, PATH))
-    text = KNOCKING + "The server stopped answering (LCP echo). (8 echo-requests)"
+    text = KNOCKING + last(reasons.PEER_DEAD, "8 echo-requests")
     assert story.actions == [Answer("r2", Wait(text))]
 
 
 def test_connect_calls_without_a_knock() -> None:
-    story = Story().failing("r1").then(DialAsked("r2", KNOCKING + reasons.TCP_REFUSED.sentence), ConnectAsked())
+    story = Story().failing("r1").then(DialAsked("r2", KNOCKING + last(reasons.TCP_REFUSED)), ConnectAsked())
     story.then(Resolved("r2", HOST, (SERVER,)), PathFound("r2", SERVER, PATH))
     assert story.actions == [Prepare("r2", CONFIG_WORK, SERVER, False)]
 
 
 def test_a_knock_whose_asker_has_left_is_late() -> None:
-    story = Story().failing("r1").then(DialAsked("r2", KNOCKING + reasons.TCP_REFUSED.sentence), after=1)
+    story = Story().failing("r1").then(DialAsked("r2", KNOCKING + last(reasons.TCP_REFUSED)), after=1)
     story.then(Resolved("r2", HOST, (SERVER,)), PathFound("r2", SERVER, PATH), AskerLeft("r2"))
     assert story.then(Knocked("r2", SERVER)).actions == []
 
@@ -287,7 +292,7 @@ def test_when_no_address_accepts_the_attempt_has_failed() -> None:
     assert any(isinstance(action, Answer) and action.verdict.status == TEMPFAIL for action in story.actions)  # type: ignore[union-attr]
     story.then(RunEnded("r1", Exit("exited", "75")))
     assert Tell(Failure(reasons.TCP_SILENT)) in story.actions and story.t.knock
-    story.then(DialAsked("r2"), DialAsked("r2", KNOCKING + reasons.TCP_SILENT.sentence), after=2)
+    story.then(DialAsked("r2"), DialAsked("r2", KNOCKING + last(reasons.TCP_SILENT, target=None)), after=2)
     story.then(Resolved("r2", HOST, BOTH), PathFound("r2", SERVER, PATH))
     assert story.actions == [Knock("r2", SERVER)]
     story.then(Knocked("r2", SERVER, Failure(reasons.TCP_REFUSED)))
@@ -330,7 +335,7 @@ def test_a_new_way_to_the_server_ends_a_pause() -> None:
     again = (
         Story()
         .failing("r1", BUSY)
-        .then(DialAsked("r2", "Pausing 1.0 s before attempt 2. Last: The server is busy. (Busy Signal)"))
+        .then(DialAsked("r2", f"Pausing 1.0 s before attempt 2. Last: {last(reasons.CALL_BUSY, 'Busy Signal')}"))
     )
     again.then(NetworkChanged(True, WIFI), after=0.125)
     assert again.actions == [StartTimer(Timer.PAUSE, 0.875)], "attempts do not chase each other"

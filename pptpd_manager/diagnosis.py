@@ -112,12 +112,16 @@ _PPPD: tuple[tuple[When, str, Reason], ...] = (
     (When.EVER, r"Too many MPPE errors|MPPE disabled, closing LCP", reasons.MPPE_LOST),
     (When.EVER, r"/dev/ppp(?: device)?: (?:Permission denied|Operation not permitted)", reasons.PPP_FORBIDDEN),
     (When.EVER, r"/dev/ppp(?: device)?: No such file or directory", reasons.PPP_DEVICE_MISSING),
-    (When.EVER, r"/dev/ppp(?: device)?: |Please load the ppp_generic|Couldn't set tty to PPP", reasons.PPP_MISSING),
+    (
+        When.EVER,
+        r"/dev/ppp(?: device)?: |Please load the ppp_generic|Couldn't set tty to PPP(?!.*Input/output)",
+        reasons.PPP_MISSING,
+    ),
     (When.EVER, r"must be root to run|must be run as root", reasons.NOT_ROOT),
     (When.EVER, r"Couldn't (?:rename|create ppp) interface (.*)", reasons.INTERFACE_TAKEN),
     (
         When.EVER,
-        r"(Couldn't (?:create new ppp unit|attach to (?:PPP|interface) unit|attach to channel|get channel number"
+        r"(Couldn't (?:create new ppp unit|attach to (?:PPP|interface) unit"
         r"|allocate pseudo-tty|retrieve PPP unit id).*)",
         reasons.PPP_UNIT_FAILED,
     ),
@@ -184,6 +188,9 @@ _ENDINGS: tuple[tuple[When, str, str, Reason], ...] = (
     (When.DIALLING, "pptp", r"read error: (.*)|write error: (.*)|missing echo reply", reasons.CONTROL_LOST),
     (When.DIALLING, "pptp", r"Received Stop Control Connection Request|peer has closed", reasons.CONTROL_LOST),
     (When.DIALLING, "pptp", r"Could not launch call manager", reasons.CONTROL_REFUSED),
+    # pptp was gone before pppd had its pseudo-terminal.
+    (When.DIALLING, "pppd", r"(Couldn't .*: Input/output error)", reasons.HUNG_UP),
+    (When.DIALLING, "pppd", r"(Couldn't (?:get channel number|attach to channel).*)", reasons.PPP_UNIT_FAILED),
 )
 Rules = tuple[Rule, ...]
 

@@ -30,6 +30,8 @@ ENCRYPTED = pppd("MPPE 128-bit stateless compression enabled")
 UP = ADDRESS = pppd("local  IP address 10.9.0.100")
 DISCONNECTED = pptp("Call disconnect notification received (call id 7)")
 DISCONNECT = "Result code is %d '%s'. Error code is 0, Cause code is 0"
+EIO = pppd("Couldn't get channel number: Input/output error")
+TTY_EIO = pppd("Couldn't set tty to PPP discipline: Input/output error")
 YOURS = pptp(DISCONNECT % (4, "(your) Request"))
 CLEARED = pptp("Sent control packet type is 12 'Call-Clear-Request'")
 EXISTS, UNAUTHORIZED = "Command Channel Already Exists", "Requester is not Authorized"
@@ -236,6 +238,9 @@ def failed(text: str) -> list[Line]:
         ([pppd("Connect time expired")], "13", reasons.CONNECT_TIME, ""),
         ([pppd("Traffic limit reached. Limit: 1 Used: 2")], "20", reasons.TRAFFIC_LIMIT, ""),
         ([pptp("exec: pptp: not found")], "16", reasons.PPTP_MISSING, ""),
+        ([EIO, pptp("connect: Connection refused")], "1", reasons.TCP_REFUSED, ""),
+        ([TTY_EIO, pptp("connect: Connection refused")], "1", reasons.TCP_REFUSED, ""),
+        ([EIO], "1", reasons.HUNG_UP, "Couldn't get channel number: Input/output error"),
         ([LCP_TIMEOUT], "10", reasons.TCP_SILENT, ""),
         ([START, LCP_TIMEOUT], "10", reasons.CONTROL_SILENT, ""),
         ([START, STARTED, LCP_TIMEOUT], "10", reasons.CALL_SILENT, ""),

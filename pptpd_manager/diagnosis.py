@@ -171,7 +171,7 @@ _PPTP: tuple[tuple[When, str, Reason], ...] = (
     (When.DIALLING, _CALL_RESULT % "Time Out", reasons.CALL_TIMED_OUT),
     (When.DIALLING, _CALL_RESULT % "Not Accepted", reasons.CALL_PROHIBITED),
     (When.EVER, r"outgoing call request .* has not been accepted", reasons.CALL_REFUSED),
-    (When.EVER, r"short read \(-1\): (Protocol not available|Connection refused)", reasons.GRE_REFUSED),
+    (When.DIALLING, r"short read \(-1\): (Protocol not available|Connection refused)", reasons.GRE_REFUSED),
     (When.EVER, r"short read \(-1\): Message too long|exceeds the MTU", reasons.GRE_TOO_LARGE),
 )
 # How the other side ends a session, the least exact of all: these lines follow from many of the causes above.
@@ -180,6 +180,8 @@ _ENDINGS: tuple[tuple[When, str, str, Reason], ...] = (
     (When.UP, "pptp", r"closing control connection due to missing echo reply", reasons.CONTROL_LOST),
     (When.UP, "pptp", r"read error: (.*)|write error: (.*)", reasons.CONTROL_LOST),
     (When.UP, "pppd", r"LCP terminated by peer(?: \((.+)\))?", reasons.PEER_HUNG_UP),
+    # A server that has ended a session takes no more of its GRE packets.
+    (When.UP, "pptp", r"short read \(-1\): (?:Protocol not available|Connection refused)", reasons.PEER_HUNG_UP),
     (When.UP, "pptp", _CALL_RESULT % "Administrative Shutdown", reasons.SERVER_SHUT_DOWN),
     (When.UP, "pptp", r"Call disconnect notification received", reasons.PEER_HUNG_UP),
     (When.UP, "pptp", r"Received Stop Control Connection Request|peer has closed", reasons.PEER_HUNG_UP),

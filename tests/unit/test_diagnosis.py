@@ -324,6 +324,7 @@ def test_an_attempt_that_failed(lines: list[Line], status: str, reason: Reason, 
         ([pptp("Received Stop Control Connection Request.")], Exit("exited", "16"), reasons.PEER_HUNG_UP),
         ([pptp("closing control connection due to missing echo reply")], Exit("exited", "16"), reasons.CONTROL_LOST),
         ([pptp("read error: Connection reset by peer")], Exit("exited", "16"), reasons.CONTROL_LOST),
+        ([pptp("short read (-1): Protocol not available"), HANGUP], Exit("exited", "16"), reasons.PEER_HUNG_UP),
         ([pppd("MPPE disabled, closing LCP")], Exit("exited", "0"), reasons.MPPE_LOST),
         ([pppd("CCP terminated by peer"), pppd("MPPE disabled")], Exit("exited", "0"), reasons.MPPE_LOST),
         (

@@ -266,16 +266,13 @@ class Engine:
         """The way to the address that was tried last, or while there is none the default route's."""
         if t.target:
             return self._path(t.target)
-        netlink = self._edges.netlink
-        path = routes.lookup(IPv4Address(0), netlink.table(), netlink.tunnel_indexes())
-        return netlink.located(path) if path and netlink.running(path.interface) else None
+        path = self._path_by_table(IPv4Address(0))
+        return path if path and self._edges.netlink.running(path.interface) else None
 
     def _find_path(self, name: str, address: IPv4Address) -> Path | None:
         """The way to address for a dial. Notes whether rules of others lead there: our route would hide changes."""
-        netlink = self._edges.netlink
-        path = self._path(address)
-        plain = routes.lookup(address, netlink.table(), netlink.tunnel_indexes())
-        (self._by_rules.discard if plain and path == netlink.located(plain) else self._by_rules.add)(name)
+        path, plain = self._path(address), self._path_by_table(address)
+        (self._by_rules.discard if plain and path == plain else self._by_rules.add)(name)
         return path
 
     def sleep_changed(self, asleep: bool) -> None:
@@ -295,9 +292,14 @@ class Engine:
         netlink = self._edges.netlink
         path, ours = netlink.path(address)
         if ours:
-            path = routes.lookup(address, netlink.table(), netlink.tunnel_indexes())
-            path = netlink.located(path) if path else None
+            path = self._path_by_table(address)
         return path if path and netlink.running(path.interface) else None
+
+    def _path_by_table(self, address: IPv4Address) -> Path | None:
+        """The way to address by the main table alone, without our routes and tunnels."""
+        netlink = self._edges.netlink
+        path = routes.lookup(address, netlink.table(), netlink.tunnel_indexes())
+        return netlink.located(path) if path else None
 
     def _watch(self, name: str, action: events.WatchProcesses) -> None:
         """Have the processes of the tunnel's unit watched."""

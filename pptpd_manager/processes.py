@@ -33,10 +33,12 @@ class Processes:
         """
         self.forget(name)
         programs = {pid: _program(pid) for pid in pids}
-        managers = [pid for pid, program in programs.items() if program == CALL_MANAGER]
+        managers, gateways = (
+            [pid for pid, program in programs.items() if program == wanted] for wanted in (CALL_MANAGER, GATEWAY)
+        )
         # A child of pppd's has its name until it becomes the script that it is to run.
         mains = [pid for pid, program in programs.items() if program == PPPD and _parent(pid) not in programs]
-        self._watched[name] = _Watch(pppd or next(iter(mains), 0), next(iter(managers), 0), list(programs), lost)
+        self._watched[name] = _Watch(pppd or next(iter(mains), 0), next(iter(managers), 0), gateways, lost)
 
     def forget(self, name: str) -> None:
         """End the watch of that name, if there is one."""
@@ -45,9 +47,9 @@ class Processes:
 
 
 class _Watch:
-    def __init__(self, pppd: int, manager: int, pids: list[int], lost: Callable[[Failure], None]) -> None:
+    def __init__(self, pppd: int, manager: int, gateways: list[int], lost: Callable[[Failure], None]) -> None:
         self._pppd, self._lost = pppd, lost
-        self._gateways = [pid for pid in pids if _program(pid) == GATEWAY]
+        self._gateways = gateways
         self._was_stopped = False
         self._sources: list[int] = []
         self._fds: list[int] = []

@@ -10,9 +10,9 @@ from types import MappingProxyType
 from typing import TypeVar, cast
 
 from . import document, keys
-from .document import ConfigError, MappingNode, Mark, Node, Problem, RefusedNode, ScalarNode
+from .document import ConfigError, Mark, Node, Problem, ScalarNode
 from .keys import Key, Mppe
-from .values import Wrong, kind_of
+from .values import Pairs, Wrong, key_fault, pairs
 
 __all__ = [
     "INTERFACE_PREFIX",
@@ -30,7 +30,6 @@ T = TypeVar("T")
 INTERFACE_PREFIX = "pptp-"
 MAX_NAME = 15 - len(INTERFACE_PREFIX)  # IFNAMSIZ is 16 with the final NUL
 
-_WORD = re.compile(r"[A-Za-z0-9_-]{1,64}")  # a key that may be shown; "password:x" without the blank is not
 _NOT_IN_NAME = re.compile(r"[^A-Za-z0-9_-]")
 _MAPPINGS = ("defaults", "tunnels")
 
@@ -199,30 +198,13 @@ class _Reader:
         self._problem(mark, path, "unknown key" + (f"; did you mean '{nearest}'?" if nearest else ""))
         return nearest.partition(":")[0]
 
-    def _pairs(self, node: Node, path: str) -> dict[str, tuple[Mark, Node]] | None:
-        """The pairs of a mapping without keys that are malformed or repeated; None if node is no mapping.
-
-        Nothing at all after the colon is an empty mapping.
-        """
-        if isinstance(node, ScalarNode) and node.kind == "nothing":
-            return {}
-        if not isinstance(node, MappingNode):
-            wanted = "" if isinstance(node, RefusedNode) else "expected a mapping, got "
-            self._problem(node.mark, path, wanted + kind_of(node))
-            return None
-        pairs: dict[str, tuple[Mark, Node]] = {}
-        for key, value in node.pairs:
-            if not isinstance(key, ScalarNode):
-                wanted = "" if isinstance(key, RefusedNode) else "expected a key, got "
-                self._problem(key.mark, path, wanted + kind_of(key))
-            elif message := _key_fault(key, path):
-                self._problem(key.mark, path, message)
-            elif key.text in pairs:
-                below = f"{path}.{key.text}" if path else key.text
-                self._problem(key.mark, below, f"given twice (first at line {pairs[key.text][0].line})")
-            else:
-                pairs[key.text] = (key.mark, value)
-        return pairs
+    def _pairs(self, node: Node, path: str) -> Pairs | None:
+        """The pairs of a mapping; None if node is none. Reports what is wrong with its keys."""
+        found, faults = pairs(node, _tunnel_fault if path == "tunnels" else key_fault)
+        for fault in faults:
+            below = f"{path}{fault.suffix}" if path else fault.suffix.removeprefix(".")
+            self._problem(fault.mark, below, fault.message)
+        return found
 
     def _tunnel(self, name: str, mark: Mark, own: _Table, defaults: _Table) -> TunnelConfig | None:
         """The tunnel, None if it has a problem. Reports what is missing or does not go together."""
@@ -237,15 +219,10 @@ class _Reader:
         return _tunnel_config(name, table) if table.good(*keys.KEYS) else None
 
 
-def _key_fault(key: ScalarNode, path: str) -> str:
-    """What is wrong with the form of a key, "" if nothing. Not shown: it may be a misplaced password."""
-    if key.text == "<<" and key.plain:
-        return "merge keys (<<) are not supported; put shared keys under 'defaults'"
-    if _WORD.fullmatch(key.text):
-        return ""
-    if path == "tunnels":
-        return name_fault(key.text)
-    return "not a key; is a blank missing after a colon, or are quotes around a text?"
+def _tunnel_fault(key: ScalarNode) -> str:
+    """What is wrong with a tunnel's name where it is a key."""
+    fault = key_fault(key)
+    return name_fault(key.text) if fault and not (key.text == "<<" and key.plain) else fault
 
 
 def name_fault(name: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import unicodedata
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from ipaddress import IPv4Network
 from types import MappingProxyType
 from typing import Generic, TypeVar
 
-from . import addresses, options
+from . import addresses, options, values
 from .values import BadText, Choice, Flag, Items, Kind, Number, OneOrMore, Text
 
 T_co = TypeVar("T_co", covariant=True)
@@ -187,9 +186,6 @@ _MEANT: Mapping[str, str] = MappingProxyType({word: key for key, words in _OTHER
 def nearest(word: str, names: Collection[str]) -> str:
     """What of names an unknown key was meant to be, perhaps with its value ("mppe: off"); "" if none."""
     plain = word.lower().replace("_", "-")
-    if plain in names:
-        return plain
-    if plain in _MEANT and _MEANT[plain].partition(":")[0] in names:
+    if plain not in names and plain in _MEANT and _MEANT[plain].partition(":")[0] in names:
         return _MEANT[plain]
-    found = difflib.get_close_matches(plain, names, 1)
-    return found[0] if found else ""
+    return values.nearest(word, names)

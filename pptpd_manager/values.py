@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from enum import Enum
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from .document import ListNode, MappingNode, Mark, Node, RefusedNode, ScalarNode
 
@@ -16,6 +17,7 @@ E = TypeVar("E", bound=Enum)
 
 MAX_ITEMS = 1000
 _SHOWN = 60
+_WORD = re.compile(r"[A-Za-z0-9_-]{1,64}")  # a key that may be shown; "password:x" without the blank is not
 _DECIMAL = re.compile(r"-?(0|[1-9][0-9]*)")
 
 
@@ -224,6 +226,105 @@ class Items(Generic[T]):
         if faults:
             raise Wrong(*faults)
         return tuple(values)
+
+
+def key_fault(key: ScalarNode) -> str:
+    """What is wrong with the form of a key, "" if nothing. Not shown: it may be a misplaced password."""
+    if key.text == "<<" and key.plain:
+        return "merge keys (<<) are not supported; put shared keys under 'defaults'"
+    if _WORD.fullmatch(key.text):
+        return ""
+    return "not a key; is a blank missing after a colon, or are quotes around a text?"
+
+
+Pairs = dict[str, tuple[Mark, Node]]
+
+
+def pairs(node: Node, check: Callable[[ScalarNode], str] = key_fault) -> tuple[Pairs | None, list[Fault]]:
+    """The pairs of a mapping without keys that are malformed or repeated, and what is wrong; None: it is no mapping.
+
+    check: what is wrong with a key, "" if nothing. Nothing at all after the colon is an empty mapping.
+    """
+    if isinstance(node, ScalarNode) and node.kind == "nothing":
+        return {}, []
+    if not isinstance(node, MappingNode):
+        wanted = "" if isinstance(node, RefusedNode) else "expected a mapping, got "
+        return None, [Fault(node.mark, "", wanted + kind_of(node))]
+    found: Pairs = {}
+    faults = []
+    for key, value in node.pairs:
+        if not isinstance(key, ScalarNode):
+            wanted = "" if isinstance(key, RefusedNode) else "expected a key, got "
+            faults.append(Fault(key.mark, "", wanted + kind_of(key)))
+        elif message := check(key):
+            faults.append(Fault(key.mark, "", message))
+        elif key.text in found:
+            faults.append(Fault(key.mark, f".{key.text}", f"given twice (first at line {found[key.text][0].line})"))
+        else:
+            found[key.text] = (key.mark, value)
+    return found, faults
+
+
+def nearest(word: str, names: Collection[str]) -> str:
+    """What of names an unknown key was meant to be; "" if none."""
+    plain = word.lower().replace("_", "-")
+    found = [plain] if plain in names else difflib.get_close_matches(plain, names, 1)
+    return found[0] if found else ""
+
+
+@dataclass(frozen=True)
+class Fields(Generic[T]):
+    """A mapping with these keys. make: of the given values, by their names with _ for -; may raise BadText.
+
+    required: keys that must be given; refused: keys that somebody may well try -> why not.
+    """
+
+    says: str
+    kinds: Mapping[str, Kind[Any]]
+    make: Callable[..., T]
+    required: tuple[str, ...] = ()
+    refused: Mapping[str, str] = field(default_factory=dict)
+
+    def decode(self, node: Node) -> T:
+        found, faults = pairs(node)
+        values: dict[str, object] = {}
+        for name, (mark, value) in (found or {}).items():
+            if name not in self.kinds:
+                faults.append(Fault(mark, f".{name}", self._unknown(name)))
+                continue
+            try:
+                values[name] = self.kinds[name].decode(value)
+            except Wrong as error:
+                faults += [Fault(f.mark, f".{name}{f.suffix}", f.message) for f in error.faults]
+        if found is not None:
+            faults += [Fault(node.mark, "", f"'{name}' is missing") for name in self.required if name not in found]
+        if faults:
+            raise Wrong(*faults)
+        try:
+            return self.make(**{name.replace("-", "_"): value for name, value in values.items()})
+        except BadText as error:
+            raise _wrong(node, str(error)) from None
+
+    def _unknown(self, name: str) -> str:
+        if name in self.refused:
+            return self.refused[name]
+        meant = nearest(name, self.kinds)
+        return "unknown key" + (f"; did you mean '{meant}'?" if meant else f"; known are {', '.join(self.kinds)}")
+
+
+@dataclass(frozen=True)
+class Either(Generic[T]):
+    """A value in short as one kind, or in full as a mapping."""
+
+    short: Kind[T]
+    full: Fields[T]
+
+    @property
+    def says(self) -> str:
+        return f"{self.short.says}, or {self.full.says}"
+
+    def decode(self, node: Node) -> T:
+        return self.full.decode(node) if isinstance(node, MappingNode) else self.short.decode(node)
 
 
 @dataclass(frozen=True)

@@ -1,19 +1,23 @@
-"""A text -> the server or prefix that it names, or BadText. IPv4 only, as PPTP is."""
+"""A text -> the server, address or prefix that it names, or BadText. A server is IPv4 only, as PPTP is."""
 
 from __future__ import annotations
 
 import re
-from ipaddress import IPv4Address, IPv4Network, IPv6Address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from .values import BadText, show
 
 _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 _NUMERIC_END = re.compile(r"(.*\.)?([0-9]+|0[xX][0-9A-Fa-f]*)")  # what inet_aton() may take for an address
-_NOT_ROUTED = (
+_NOT_ROUTED: tuple[tuple[IPv4Network | IPv6Network, str], ...] = (
     (IPv4Network("0.0.0.0/8"), "is in 0.0.0.0/8, which cannot be routed"),
     (IPv4Network("127.0.0.0/8"), "is a loopback prefix"),
     (IPv4Network("224.0.0.0/4"), "is a multicast prefix"),
     (IPv4Network("255.255.255.255/32"), "is the broadcast address"),
+    (IPv6Network("::/128"), "is no address"),
+    (IPv6Network("::1/128"), "is the loopback address"),
+    (IPv6Network("ff00::/8"), "is a multicast prefix"),
+    (IPv6Network("fe80::/10"), "is link-local: every link has its own"),
 )
 
 
@@ -65,29 +69,55 @@ def _host_name(text: str) -> str:
     return text
 
 
-def prefix(text: str) -> IPv4Network:
-    """The prefix of "192.168.10.0/24"; a single address is its /32, as for ip-route(8)."""
-    address_text, slash, length_text = text.partition("/")
-    if text == "default":
-        raise BadText("write default-route: true")
-    if ":" in text:
-        raise BadText(f"{show(text)}: IPv6 routes are not supported")
+def domain(text: str) -> str:
+    """The domain of "corp.example", in lower case and without a dot at its end."""
+    if text.startswith("~"):
+        raise BadText(f"{show(text)}: leave the ~ out; 'domains' are routing-only, 'search' are not")
+    return _host_name(text).removesuffix(".").lower()
+
+
+def address(text: str) -> IPv4Address | IPv6Address:
+    """The address of "10.9.0.100" or "2001:db8::1"."""
     try:
-        address = IPv4Address(address_text)
+        return ip_address(text)
     except ValueError:
-        raise BadText(_not_a_prefix(text)) from None
-    if slash and not re.fullmatch(r"[0-9]|[12][0-9]|3[0-2]", length_text):
-        raise BadText(_not_a_prefix(text))
-    network = IPv4Network((address, int(length_text) if slash else 32), strict=False)
-    if network.network_address != address:
-        raise BadText(f"{text} has host bits set; did you mean {network} or {address}/32?")
+        raise BadText(f"{show(text)} is not an IP address") from None
+
+
+def prefix(text: str) -> IPv4Network | IPv6Network:
+    """The prefix of "192.168.10.0/24" or "2001:db8::/32" to route; a single address is its /32 or /128."""
+    network = _network(text)
     if network.prefixlen == 0:
         raise BadText("write default-route: true")
     for refused, reason in _NOT_ROUTED:
-        if network.subnet_of(refused):
+        if network.version == refused.version and network.subnet_of(refused):  # type: ignore[arg-type]
             raise BadText(f"{network} {reason}")
     return network
 
 
+def selector(text: str) -> IPv4Network | IPv6Network:
+    """The prefix that the source of a packet is in."""
+    network = _network(text)
+    if network.prefixlen == 0:
+        raise BadText(f"{text} is every address; leave 'from' out")
+    return network
+
+
+def _network(text: str) -> IPv4Network | IPv6Network:
+    address_text, slash, length_text = text.partition("/")
+    if text == "default":
+        raise BadText("write default-route: true")
+    try:
+        first = ip_address(address_text)
+    except ValueError:
+        raise BadText(_not_a_prefix(text)) from None
+    if slash and not (re.fullmatch(r"0|[1-9][0-9]{0,2}", length_text) and int(length_text) <= first.max_prefixlen):
+        raise BadText(_not_a_prefix(text))
+    network = ip_network((first, int(length_text) if slash else first.max_prefixlen), strict=False)
+    if network.network_address != first:
+        raise BadText(f"{text} has host bits set; did you mean {network} or {first}/{first.max_prefixlen}?")
+    return network
+
+
 def _not_a_prefix(text: str) -> str:
-    return f"{show(text)} is not an IPv4 prefix such as 192.168.10.0/24"
+    return f"{show(text)} is not a prefix such as 192.168.10.0/24"

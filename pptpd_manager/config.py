@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from ipaddress import IPv4Network
 from types import MappingProxyType
 from typing import TypeVar, cast
 
 from . import document, keys
+from .dns import DnsConfig
 from .document import ConfigError, Mark, Node, Problem, ScalarNode
+from .hooks import Hooks
 from .keys import Key, Mppe
+from .routing import MAIN_TABLE, RouteEntry, RuleEntry
 from .values import Pairs, Wrong, key_fault, pairs
 
 __all__ = [
@@ -49,15 +51,21 @@ class TunnelConfig:
     refuse_chap: bool = True
     refuse_mschap: bool = True
     refuse_mschap_v2: bool = False
-    routes: tuple[IPv4Network, ...] = ()
+    routes: tuple[RouteEntry, ...] = ()
     default_route: bool = False
-    mtu: int = 1400
-    mru: int = 1400
+    table: int = MAIN_TABLE
+    rules: tuple[RuleEntry, ...] = ()
+    guard: bool = False
+    ipv6: bool = False
+    dns: DnsConfig = DnsConfig()
+    mtu: int = 0  # auto
+    mru: int = 0  # auto
+    clamp_mss: bool = False
     lcp_echo_interval: int = 2  # seconds
     lcp_echo_failure: int = 8
     persist: bool = True
     connect_timeout: int = 20  # seconds
-    usepeerdns: bool = False
+    hooks: Hooks = Hooks()
     pppd_options: tuple[str, ...] = ()
 
     @property
@@ -257,6 +265,22 @@ def _clashes(table: _Table) -> list[tuple[str, str]]:
     elif table.good(*ms_chap, keys.MPPE) and table.of(keys.MPPE) in required and all(map(table.of, ms_chap)):
         word = table.of(keys.MPPE).value
         found.append(("mppe", f"{word} needs MS-CHAP; set refuse-mschap-v2: false or mppe: off"))
+    return found + _clashing_routes(table)
+
+
+def _clashing_routes(table: _Table) -> list[tuple[str, str]]:
+    """The same of what leads into the tunnel."""
+    found = []
+    leads = (keys.ROUTES, keys.DEFAULT_ROUTE)
+    if table.good(*leads, keys.GUARD) and table.of(keys.GUARD) and not any(table.of(key) for key in leads):
+        found.append(("guard", "there is nothing to guard; give routes, or default-route: true"))
+    six = (
+        [entry.prefix for entry in table.of(keys.ROUTES) if entry.prefix.version == 6] if table.good(leads[0]) else []
+    )
+    if six and table.good(keys.IPV6) and not table.of(keys.IPV6):
+        found.append(("routes", f"{six[0]} is IPv6, which this tunnel does not carry; set ipv6: true"))
+    if table.good(keys.RULES, keys.TABLE) and table.of(keys.RULES) and table.of(keys.TABLE) == MAIN_TABLE:
+        found.append(("rules", "every packet looks into the main table anyway; give this tunnel a 'table' of its own"))
     return found
 
 
@@ -275,12 +299,18 @@ def _tunnel_config(name: str, table: _Table) -> TunnelConfig:
         refuse_mschap_v2=table.of(keys.REFUSE_MSCHAP_V2),
         routes=table.of(keys.ROUTES),
         default_route=table.of(keys.DEFAULT_ROUTE),
+        table=table.of(keys.TABLE),
+        rules=table.of(keys.RULES),
+        guard=table.of(keys.GUARD),
+        ipv6=table.of(keys.IPV6),
+        dns=table.of(keys.DNS),
         mtu=table.of(keys.MTU),
         mru=table.of(keys.MRU),
+        clamp_mss=table.of(keys.CLAMP_MSS),
         lcp_echo_interval=table.of(keys.LCP_ECHO_INTERVAL),
         lcp_echo_failure=table.of(keys.LCP_ECHO_FAILURE),
         persist=table.of(keys.PERSIST),
         connect_timeout=table.of(keys.CONNECT_TIMEOUT),
-        usepeerdns=table.of(keys.USEPEERDNS),
+        hooks=table.of(keys.HOOKS),
         pppd_options=table.of(keys.PPPD_OPTIONS),
     )

@@ -6,12 +6,14 @@ import unicodedata
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from ipaddress import IPv4Network
 from types import MappingProxyType
 from typing import Generic, TypeVar
 
-from . import addresses, options, values
-from .values import BadText, Choice, Flag, Items, Kind, Number, OneOrMore, Text
+from . import addresses, dns, hooks, options, routing, values
+from .dns import DnsConfig
+from .hooks import Hooks
+from .routing import RouteEntry, RuleEntry
+from .values import BadText, Choice, Flag, Items, Kind, Number, NumberOr, OneOrMore, Text
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -75,9 +77,9 @@ def _password(text: str) -> str:
 
 
 _FLAG = Flag()
-_PREFIX: Text[IPv4Network] = Text("an IPv4 prefix such as 192.168.10.0/24", addresses.prefix, numbers=True)
 _OPTION: Text[str] = Text("one option of pppd with its arguments", options.option)
-_NO_ROUTES: tuple[IPv4Network, ...] = ()
+_NO_ROUTES: tuple[RouteEntry, ...] = ()
+_NO_RULES: tuple[RuleEntry, ...] = ()
 _NO_OPTIONS: tuple[str, ...] = ()
 
 SERVER: Key[tuple[str, ...]] = Key(
@@ -109,12 +111,55 @@ REFUSE_PAP = Key("refuse-pap", _FLAG, True, "do not log in by PAP (the password 
 REFUSE_CHAP = Key("refuse-chap", _FLAG, True, "do not log in by CHAP with MD5", "refuse-chap")
 REFUSE_MSCHAP = Key("refuse-mschap", _FLAG, True, "do not log in by MS-CHAP", "refuse-mschap")
 REFUSE_MSCHAP_V2 = Key("refuse-mschap-v2", _FLAG, False, "do not log in by MS-CHAPv2", "refuse-mschap-v2")
-ROUTES: Key[tuple[IPv4Network, ...]] = Key(
-    "routes", Items(_PREFIX, unique=True), _NO_ROUTES, "the prefixes to reach through the tunnel"
+ROUTES: Key[tuple[RouteEntry, ...]] = Key(
+    "routes",
+    Items(routing.ROUTE, unique=True),
+    _NO_ROUTES,
+    "the prefixes to reach through the tunnel; of two tunnels with the same one, the first in the file has it",
 )
 DEFAULT_ROUTE = Key("default-route", _FLAG, False, "send everything without a closer route through the tunnel")
-MTU = Key("mtu", Number(576, 1500, "bytes"), 1400, "the largest packet to send", "mtu")
-MRU = Key("mru", Number(576, 1500, "bytes"), 1400, "the largest packet to ask the server to send", "mru")
+TABLE = Key(
+    "table",
+    routing.TABLE,
+    routing.MAIN_TABLE,
+    "the routing table of this tunnel's routes; with another one than the main table, 'rules' lead to it",
+)
+RULES: Key[tuple[RuleEntry, ...]] = Key(
+    "rules",
+    Items(routing.RULE, unique=True),
+    _NO_RULES,
+    "which packets look into the tunnel's own table: by their source, their mark, the user who sends them",
+)
+GUARD = Key(
+    "guard",
+    _FLAG,
+    False,
+    "while the tunnel is wanted but not up, nothing goes another way to where its routes lead (kill switch)",
+)
+IPV6 = Key("ipv6", _FLAG, False, "carry IPv6 as well, if the server does", "+ipv6, noipv6")
+DNS: Key[DnsConfig] = Key(
+    "dns",
+    dns.DNS,
+    DnsConfig(),
+    "the name servers to ask through the tunnel: true for the ones that the peer names",
+    "usepeerdns",
+)
+MTU = Key(
+    "mtu",
+    NumberOr(Number(576, 1500, "bytes"), "auto"),
+    0,
+    "the largest packet to send; auto: what fits into one packet on the way to the server",
+    "mtu",
+)
+MRU = Key(
+    "mru",
+    NumberOr(Number(576, 1500, "bytes"), "auto"),
+    0,
+    "the largest packet to ask the server to send; auto: as for mtu",
+    "mru",
+)
+CLAMP_MSS = Key("clamp-mss", _FLAG, False, "have forwarded TCP connections keep to the tunnel's MTU (for routers)")
+HOOKS: Key[Hooks] = Key("hooks", hooks.HOOKS, Hooks(), "what to run when the tunnel goes up, goes down, or fails")
 LCP_ECHO_INTERVAL = Key(
     "lcp-echo-interval",
     Number(1, 3600, "seconds"),
@@ -133,7 +178,6 @@ PERSIST = Key("persist", _FLAG, True, "dial again when the tunnel is lost (the m
 CONNECT_TIMEOUT = Key(
     "connect-timeout", Number(5, 600, "seconds"), 20, "the time from dialling until the tunnel has to be up"
 )
-USEPEERDNS = Key("usepeerdns", _FLAG, False, "use the DNS servers that the server names", "usepeerdns")
 PPPD_OPTIONS: Key[tuple[str, ...]] = Key(
     "pppd-options",
     Items(_OPTION, unique=False),
@@ -154,13 +198,19 @@ KEYS: tuple[Key[object], ...] = (
     REFUSE_MSCHAP_V2,
     ROUTES,
     DEFAULT_ROUTE,
+    TABLE,
+    RULES,
+    GUARD,
+    IPV6,
+    DNS,
     MTU,
     MRU,
+    CLAMP_MSS,
     LCP_ECHO_INTERVAL,
     LCP_ECHO_FAILURE,
     PERSIST,
     CONNECT_TIMEOUT,
-    USEPEERDNS,
+    HOOKS,
     PPPD_OPTIONS,
 )
 BY_NAME: Mapping[str, Key[object]] = MappingProxyType({key.name: key for key in KEYS})
@@ -177,7 +227,11 @@ _OTHER_WORDS = (
     ("default-route", "defaultroute nodefaultroute replacedefaultroute gateway-route"),
     ("persist", "nopersist maxfail holdoff reconnect"),
     ("connect-timeout", "timeout"),
-    ("usepeerdns", "dns use-peer-dns peerdns"),
+    ("dns: true", "usepeerdns use-peer-dns peerdns"),
+    ("dns", "nameserver nameservers dns-servers resolver"),
+    ("guard", "kill-switch killswitch"),
+    ("rules", "rule policy"),
+    ("hooks", "hook script scripts postup postdown ip-up ip-down"),
     ("pppd-options", "options ppp-options pppd extra-options"),
 )
 _MEANT: Mapping[str, str] = MappingProxyType({word: key for key, words in _OTHER_WORDS for word in words.split()})

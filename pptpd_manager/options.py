@@ -30,7 +30,9 @@ _ADVICE = (
     ("lcp-echo-interval", "use the key 'lcp-echo-interval'"),
     ("lcp-echo-failure", "use the key 'lcp-echo-failure'"),
     ("lcp-echo-adaptive", "the manager relies on regular echo requests"),
-    ("usepeerdns", "use the key 'usepeerdns'"),
+    ("usepeerdns", "use the key 'dns'"),
+    ("noipv6 +ipv6 ipv6", "use the key 'ipv6'"),
+    ("ip-up-script ip-down-script", "use the key 'hooks'; /etc/ppp/ip-up.d and ip-down.d are run as well"),
     (
         "defaultroute nodefaultroute -defaultroute defaultroute-metric replacedefaultroute noreplacedefaultroute",
         "use the key 'default-route'",

@@ -83,13 +83,13 @@ def options(config: TunnelConfig, run: str, address: IPv4Address, *, plain: bool
         ("password", config.password),
         *((f"refuse-{method}",) for method, refuse in refused.items() if refuse),
         *((word,) for word in (("nomppe",) if plain else _MPPE[config.mppe])),
-        ("mtu", str(config.mtu)),
-        ("mru", str(config.mru)),
+        ("mtu", str(config.mtu or 1400)),
+        ("mru", str(config.mru or 1400)),
         *_patience(config.connect_timeout),
         ("lcp-echo-interval", str(config.lcp_echo_interval)),
         ("lcp-echo-failure", str(config.lcp_echo_failure)),
         *((word,) for word in _ALWAYS),
-        *((("usepeerdns",),) if config.usepeerdns else ()),
+        *((("usepeerdns",),) if config.dns.peer else ()),
     ]
     text = [f"# run {run} of tunnel {config.name}: {config.server} is {address}".encode()]
     text += [b" ".join((words[0].encode(), *map(quoted, words[1:]))) for words in lines]

@@ -71,7 +71,7 @@ def wanted(
     path: to the server, outside; table: the main table, for the metric that wins over other default routes.
     The route to the server is wanted only when the tunnel would swallow its own packets otherwise.
     """
-    inside = [Route(prefix, link.index) for prefix in config.routes]
+    inside = [Route(entry.prefix, link.index) for entry in config.routes if entry.prefix.version == 4]
     if config.default_route:
         inside.append(Route(EVERYTHING, link.index, metric=_winning_metric(table)))
     swallowed = link.peer == server or any(server in route.prefix for route in inside)
@@ -83,7 +83,7 @@ def wanted_before(config: TunnelConfig, server: IPv4Address, path: Path | None) 
 
     So no packet of the control connection can take the tunnel in the moment in which that comes up.
     """
-    swallowed = config.default_route or any(server in prefix for prefix in config.routes)
+    swallowed = config.default_route or any(server in entry.prefix for entry in config.routes)
     return frozenset([_to_server(server, path)] if swallowed and path else [])
 
 

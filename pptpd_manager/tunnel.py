@@ -144,7 +144,9 @@ class Tunnel:
         """One line on a tunnel that is up."""
         if not (self.link and self.config):
             return "Up."
-        via = [str(prefix) for prefix in self.config.routes] + (["everything"] if self.config.default_route else [])
+        via = [str(entry.prefix) for entry in self.config.routes] + (
+            ["everything"] if self.config.default_route else []
+        )
         return (
             f"{self.link.name} {self.link.local} to {self.link.peer} through {self.config.server}"
             f" ({self.address}); routes: {', '.join(via) if via else 'none'}"

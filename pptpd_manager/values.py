@@ -123,7 +123,7 @@ class Number:
 
     @property
     def says(self) -> str:
-        return f"a whole number, {self.low}..{self.high} {self.unit}"
+        return f"a whole number, {self.low}..{self.high} {self.unit}".rstrip()
 
     def decode(self, node: Node) -> int:
         scalar = _scalar(node, "a whole number")
@@ -132,8 +132,26 @@ class Number:
             raise _wrong(node, _not_decimal(scalar))
         if len(text) > 18 or not self.low <= int(text) <= self.high:  # int() refuses more than 4300 digits
             shown = text if len(text) <= 18 else text[:18] + "..."
-            raise _wrong(node, f"{shown} is not in {self.low}..{self.high} {self.unit}")
+            raise _wrong(node, f"{shown} is not in {self.low}..{self.high} {self.unit}".rstrip())
         return int(text)
+
+
+@dataclass(frozen=True)
+class NumberOr:
+    """A whole number, or a word that stands for another number, which is not in its range."""
+
+    number: Number
+    word: str
+    value: int = 0
+
+    @property
+    def says(self) -> str:
+        return f"{self.word}, or {self.number.says}"
+
+    def decode(self, node: Node) -> int:
+        if isinstance(node, ScalarNode) and node.text == self.word:
+            return self.value
+        return self.number.decode(node)
 
 
 def _not_decimal(scalar: ScalarNode) -> str:

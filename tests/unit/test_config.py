@@ -8,7 +8,7 @@ import dataclasses
 import pathlib
 import re
 from collections.abc import Iterator
-from ipaddress import IPv4Network
+from ipaddress import ip_address, ip_network
 
 import pytest
 import yaml
@@ -17,6 +17,9 @@ from hypothesis import strategies as st
 
 from pptpd_manager import config, document, keys, options
 from pptpd_manager.config import Config, ConfigError, Mppe, Problem, TunnelConfig, parse
+from pptpd_manager.dns import DnsConfig
+from pptpd_manager.hooks import Hooks
+from pptpd_manager.routing import RouteEntry, RuleEntry, Scope
 
 ROOT = pathlib.Path(__file__).parents[2]
 EXAMPLE = ROOT / "etc" / "pptp-manager.yaml"
@@ -24,7 +27,7 @@ BASE = "tunnels:\n  work:\n    server: vpn.example.com\n    username: alice\n   
 CANARY = "Zq$9!canary.x7W"
 
 MPPE = "require-128, require, optional, off"
-PREFIX = "an IPv4 prefix such as 192.168.10.0/24"
+PREFIX = "a prefix such as 192.168.10.0/24"
 IPV4 = "an IPv4 address (four numbers 0..255 with dots)"
 NOT_A_KEY = "not a key; is a blank missing after a colon, or are quotes around a text?"
 ESCAPE = '(in double quotes a backslash begins an escape, "\\\\" is a backslash)'
@@ -52,6 +55,10 @@ def messages(text: str) -> list[str]:
         assert list(error.problems) == sorted(set(error.problems))
         return str(error).splitlines()
     return []
+
+
+def entry(prefix: str) -> RouteEntry:
+    return RouteEntry(ip_network(prefix))
 
 
 def tunnel(lines: str = "", base: str = BASE) -> TunnelConfig:
@@ -233,8 +240,11 @@ PREFIXES = [
     ("10.0.0.1/0", "10.0.0.1/0 has host bits set; did you mean 0.0.0.0/0 or 10.0.0.1/32?"),
     ("0.0.0.0/0", "write default-route: true"),
     ("default", "write default-route: true"),
-    ("fe80::/10", "'fe80::/10': IPv6 routes are not supported"),
-    ("2001:db8::1", "'2001:db8::1': IPv6 routes are not supported"),
+    ("fe80::/10", "fe80::/10 is link-local: every link has its own"),
+    ("ff02::1", "ff02::1/128 is a multicast prefix"),
+    ("2001:db8::1/32", "2001:db8::1/32 has host bits set; did you mean 2001:db8::/32 or 2001:db8::1/128?"),
+    ("2001:db8::/129", f"'2001:db8::/129' is not {PREFIX}"),
+    ("::/0", "write default-route: true"),
     ("127.0.0.1", "127.0.0.1/32 is a loopback prefix"),
     ("127.0.0.0/8", "127.0.0.0/8 is a loopback prefix"),
     ("224.0.0.0/4", "224.0.0.0/4 is a multicast prefix"),
@@ -263,8 +273,131 @@ def test_prefix_refused(prefix: str, message: str) -> None:
 
 
 def test_prefixes_taken() -> None:
-    expected = tuple(map(IPv4Network, ("0.0.0.0/1", "128.0.0.0/1", "10.0.0.1/32", "192.168.10.0/24")))
+    expected = tuple(map(entry, ("0.0.0.0/1", "128.0.0.0/1", "10.0.0.1/32", "192.168.10.0/24")))
     assert tunnel("routes: [0.0.0.0/1, 128.0.0.0/1, 10.0.0.1, 192.168.10.0/24]").routes == expected
+
+
+NO_GATEWAY = "makes no sense: a tunnel has one other end, so its routes need no gateway and no interface"
+# One line as in LINE, and what is wrong with it where.
+ROUTING = [
+    ("routes: [{metric: 5}]", "14: tunnels.work.routes[0]: 'prefix' is missing"),
+    (
+        "routes: [{prefix: 10.0.0.1/8}]",
+        "23: tunnels.work.routes[0].prefix: 10.0.0.1/8 has host bits set; did you mean 10.0.0.0/8 or 10.0.0.1/32?",
+    ),
+    ("routes: [{prefix: 10.0.0.0/8, via: 10.9.0.1}]", "35: tunnels.work.routes[0].via: " + NO_GATEWAY),
+    ("routes: [{prefix: 10.0.0.0/8, gateway: 1}]", "35: tunnels.work.routes[0].gateway: " + NO_GATEWAY),
+    (
+        "routes: [{prefix: 10.0.0.0/8, metrik: 1}]",
+        "35: tunnels.work.routes[0].metrik: unknown key; did you mean 'metric'?",
+    ),
+    (
+        "routes: [{prefix: 10.0.0.0/8, zzz: 1}]",
+        "35: tunnels.work.routes[0].zzz: unknown key; known are prefix, metric, table, source, scope",
+    ),
+    ("routes: [{prefix: 10.0.0.0/8, metric: -1}]", "43: tunnels.work.routes[0].metric: -1 is not in 0..4294967293"),
+    (
+        "routes: [{prefix: 10.0.0.0/8, table: 0}]",
+        "42: tunnels.work.routes[0].table: 0 is not a routing table; a number, 1..4294967295",
+    ),
+    (
+        "routes: [{prefix: 10.0.0.0/8, table: 4294967296}]",
+        "42: tunnels.work.routes[0].table: 4294967296 is not a routing table; a number, 1..4294967295",
+    ),
+    ("routes: [{prefix: 10.0.0.0/8, source: 10.9}]", "43: tunnels.work.routes[0].source: '10.9' is not an IP address"),
+    (
+        'routes: [{prefix: 10.0.0.0/8, source: "fd00::1"}]',
+        "14: tunnels.work.routes[0]: the source fd00::1 is not of the same family as 10.0.0.0/8",
+    ),
+    (
+        "routes: [{prefix: 10.0.0.0/8, scope: site}]",
+        "42: tunnels.work.routes[0].scope: 'site' is not one of link, global",
+    ),
+    (
+        "routes: [{prefix: 10.0.0.0/8, scope: link, scope: link}]",
+        "48: tunnels.work.routes[0].scope: given twice (first at line 6)",
+    ),
+    (
+        'routes: ["fd00::/8"]',
+        "5: tunnels.work.routes: fd00::/8 is IPv6, which this tunnel does not carry; set ipv6: true",
+    ),
+    ("table: 255", "12: tunnels.work.table: 255 is the kernel's table of local addresses; take another number"),
+    ("table: 172", "12: tunnels.work.table: 172 is the table of guarded tunnels; take another number"),
+    ("table: main", "12: tunnels.work.table: main is not a routing table; a number, 1..4294967295"),
+    (
+        "rules: [{fwmark: 1}]",
+        "5: tunnels.work.rules: every packet looks into the main table anyway; give this tunnel a 'table' of its own",
+    ),
+    (
+        "rules: [{priority: 7}]",
+        "13: tunnels.work.rules[0]: would lead every packet;"
+        " name 'from', 'fwmark' or 'uid-range', or use default-route: true",
+    ),
+    ("rules: [{from: 0.0.0.0/0}]", "20: tunnels.work.rules[0].from: 0.0.0.0/0 is every address; leave 'from' out"),
+    (
+        "rules: [{fwmark: 0x11/0x10}]",
+        "22: tunnels.work.rules[0].fwmark: 0x11/0x10: the mark has bits that the mask does not,"
+        " so no packet would ever have it",
+    ),
+    ("rules: [{fwmark: red}]", "22: tunnels.work.rules[0].fwmark: red is not a mark such as 0x10 or 0x10/0xff"),
+    (
+        "rules: [{uid-range: 9-1}]",
+        "25: tunnels.work.rules[0].uid-range: 9-1: a range goes from the lower to the higher user id, 0..4294967294",
+    ),
+    (
+        "rules: [{uid-range: bob}]",
+        "25: tunnels.work.rules[0].uid-range: bob is not a user id or a range such as 1000-1999",
+    ),
+    ("guard: true", "5: tunnels.work.guard: there is nothing to guard; give routes, or default-route: true"),
+    ("dns: {servers: [10.9]}", "21: tunnels.work.dns.servers[0]: '10.9' is not an IP address, and not 'peer'"),
+    ("dns: {servers: []}", "10: tunnels.work.dns: no server is named; write servers: [peer], or dns: false"),
+    (
+        "dns: {search: [~corp.example]}",
+        "20: tunnels.work.dns.search[0]: '~corp.example': leave the ~ out;"
+        " 'domains' are routing-only, 'search' are not",
+    ),
+    (
+        "dns: {search: [a.example], domains: [a.example]}",
+        "10: tunnels.work.dns: a.example is a search domain and a routing-only one; which?",
+    ),
+    ("dns: peer", "10: tunnels.work.dns: expected true or false, got 'peer'"),
+    ("hooks: {up: [true]}", "18: tunnels.work.hooks.up[0]: expected text, got bool 'true'; write \"true\" in quotes"),
+    (
+        "hooks: {up: [notify]}",
+        "18: tunnels.work.hooks.up[0]: notify is not a whole path such as /usr/local/sbin/notify",
+    ),
+    ('hooks: {up: ["/bin/x \'a"]}', "18: tunnels.work.hooks.up[0]: not a command: no closing quotation"),
+    ("hooks: {start: []}", "13: tunnels.work.hooks.start: unknown key; known are up, down, failed"),
+    ("mtu: none", "10: tunnels.work.mtu: expected a whole number, got 'none'"),
+]
+
+
+@pytest.mark.parametrize(("line", "message"), ROUTING)
+def test_routing_refused(line: str, message: str) -> None:
+    assert messages(f"{BASE}    {line}\n") == [f"f:6:{message}"]
+
+
+def test_routing_taken() -> None:
+    lines = """routes: [{prefix: 10.0.0.0/8, metric: 5, table: 0x64, source: 10.9.0.2, scope: global}]
+    table: 200
+    rules: [{from: 10.1.0.0/16, priority: 9}, {fwmark: 0x1/0xff}, {uid-range: 1000-1999}, {uid-range: 7}]
+    dns: {servers: [peer, 10.0.0.53, "fd00::53"], search: [Corp.Example.],
+          domains: [lab.example], default-route: false}
+    mtu: auto
+    hooks: {up: ["/bin/echo 'a b' c"]}"""
+    found = tunnel(lines)
+    assert found.routes == (RouteEntry(ip_network("10.0.0.0/8"), 5, 100, ip_address("10.9.0.2"), Scope.GLOBAL),)
+    assert (found.table, found.mtu) == (200, 0)
+    assert [str(rule) for rule in found.rules] == [
+        "from 10.1.0.0/16 priority 9",
+        "fwmark 0x1/0xff",
+        "uid-range 1000-1999",
+        "uid-range 7-7",
+    ]
+    servers = (ip_address("10.0.0.53"), ip_address("fd00::53"))
+    assert found.dns == DnsConfig(True, servers, ("corp.example",), ("lab.example",), False)
+    assert found.hooks.up == (("/bin/echo", "a b", "c"),)
+    assert tunnel("dns: false").dns == DnsConfig()
 
 
 OPTIONS = [
@@ -294,8 +427,9 @@ def test_option_refused(option: str, message: str) -> None:
 
 NAMED_OPTIONS = """
 user name password remotename ifname unit linkname pty connect file call nodetach detach
-updetach up_sdnotify persist nopersist maxfail holdoff demand logfd logfile nolog mtu mru lcp-echo-interval
-lcp-echo-failure usepeerdns defaultroute nodefaultroute replacedefaultroute require-mppe require-mppe-128
+updetach up_sdnotify persist nopersist maxfail holdoff demand logfd logfile nolog mtu mru noipv6 ip-up-script
+lcp-echo-interval lcp-echo-failure usepeerdns
+defaultroute nodefaultroute replacedefaultroute require-mppe require-mppe-128
 require-mppe-40 nomppe nomppe-128 nomppe-40 refuse-eap refuse-pap refuse-chap refuse-mschap refuse-mschap-v2
 auth ipparam sync
 """
@@ -572,7 +706,13 @@ tunnels:
     lcp-echo-failure: 8
     persist: false
     connect-timeout: 9
-    usepeerdns: true
+    table: 100
+    rules: [{fwmark: 0x10}]
+    guard: true
+    ipv6: true
+    clamp-mss: true
+    dns: true
+    hooks: {up: [/bin/true]}
     pppd-options: [debug]
   a: {server: c, username: d, password: e}
 """
@@ -590,7 +730,7 @@ tunnels:
         refuse_chap=False,
         refuse_mschap=False,
         refuse_mschap_v2=True,
-        routes=(IPv4Network("192.168.10.0/24"),),
+        routes=(entry("192.168.10.0/24"),),
         default_route=True,
         mtu=1001,
         mru=1002,
@@ -598,10 +738,16 @@ tunnels:
         lcp_echo_failure=8,
         persist=False,
         connect_timeout=9,
-        usepeerdns=True,
+        table=100,
+        rules=(RuleEntry(fwmark=(0x10, 0xFFFFFFFF)),),
+        guard=True,
+        ipv6=True,
+        clamp_mss=True,
+        dns=DnsConfig(peer=True),
+        hooks=Hooks(up=(("/bin/true",),)),
         pppd_options=("debug",),
     )
-    assert found.tunnels["a"].routes == (IPv4Network("10.0.0.0/8"),)
+    assert found.tunnels["a"].routes == (entry("10.0.0.0/8"),)
     assert found.tunnels["a"].mtu == 1000
 
 
@@ -609,7 +755,7 @@ def test_aliases_of_texts_and_lists() -> None:
     text = "defaults: {routes: &r [10.0.0.0/8], mtu: &m 1000, username: &u b}\ntunnels:\n"
     text += "  a: {server: *u, password: c, routes: *r, mru: *m}\n"
     found = parse(text, "f").tunnels["a"]
-    assert (found.server, found.routes, found.mru) == ("b", (IPv4Network("10.0.0.0/8"),), 1000)
+    assert (found.server, found.routes, found.mru) == ("b", (entry("10.0.0.0/8"),), 1000)
 
 
 @pytest.mark.parametrize(("word", "value"), [("true", True), ("True", True), ("TRUE", True), ("False", False)])

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from pptpd_manager import pppd
 from pptpd_manager.config import Mppe, TunnelConfig
+from pptpd_manager.dns import DnsConfig
 
 CONFIG = TunnelConfig(name="work", servers=("vpn.example.com",), username="alice", password="secret", domain="CORP")
 RUN = "0123456789abcdef0123456789abcdef"
@@ -78,7 +79,7 @@ def test_mppe(mppe: Mppe, plain: bool, words: set[str]) -> None:
 
 
 def test_extra_options_come_last_so_that_they_count() -> None:
-    config = replace(CONFIG, pppd_options=("mppe-stateful", "idle 600"), usepeerdns=True)
+    config = replace(CONFIG, pppd_options=("mppe-stateful", "idle 600"), dns=DnsConfig(peer=True))
     assert pppd.options(config, RUN, ADDRESS).decode().splitlines()[-3:] == ["usepeerdns", "mppe-stateful", "idle 600"]
 
 

@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 
 from pptpd_manager import reasons
+from pptpd_manager.dns import DnsConfig
+from pptpd_manager.hooks import Hooks
 from pptpd_manager.keys import KEYS, Key
+from pptpd_manager.values import NumberOr
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
@@ -25,8 +28,10 @@ def default(key: Key[object]) -> str:
             return f"`{str(key.default).lower()}`"
         case Enum():
             return f"`{key.default.value}`"
-        case () | "":
+        case () | "" | DnsConfig() | Hooks():
             return "none"
+        case 0 if isinstance(key.kind, NumberOr):
+            return f"`{key.kind.word}`"
         case _:
             return f"`{key.default}`"
 

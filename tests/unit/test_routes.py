@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from pptpd_manager import routes
 from pptpd_manager.config import TunnelConfig
 from pptpd_manager.routes import EVERYTHING, Link, Path, Route
+from pptpd_manager.routing import RouteEntry
 
 SERVER = IPv4Address("203.0.113.1")
 CONFIG = TunnelConfig(
@@ -16,7 +17,7 @@ CONFIG = TunnelConfig(
     servers=("vpn.example.com",),
     username="alice",
     password="secret",
-    routes=(IPv4Network("192.168.10.0/24"),),
+    routes=(RouteEntry(IPv4Network("192.168.10.0/24")),),
 )
 LINK = Link(7, "pptp-work", True, 1400, IPv4Address("10.9.0.100"), IPv4Address("10.9.0.1"))
 PATH = Path(2, IPv4Address("192.0.2.1"), None)
@@ -53,7 +54,7 @@ def test_our_own_default_route_does_not_count_as_another() -> None:
 
 
 def test_a_prefix_that_holds_the_server_spares_it() -> None:
-    config = replace(CONFIG, routes=(IPv4Network("203.0.113.0/24"),))
+    config = replace(CONFIG, routes=(RouteEntry(IPv4Network("203.0.113.0/24")),))
     assert TO_SERVER in routes.wanted(config, LINK, SERVER, PATH, TABLE)
     assert routes.wanted_before(config, SERVER, PATH) == {TO_SERVER}
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 from typing import Protocol
 
-from pptpd_manager import events, journal, pppd, reasons, routes
+from pptpd_manager import events, journal, planner, pppd, reasons, routes
 from pptpd_manager.config import Config, TunnelConfig, interface_name
 from pptpd_manager.conntrack import untracked
 from pptpd_manager.events import Action, Event, Moment
@@ -22,10 +22,12 @@ from pptpd_manager.knock import knock
 from pptpd_manager.machine import DIALLED, step
 from pptpd_manager.netlink import Netlink
 from pptpd_manager.optionfile import OptionFiles
+from pptpd_manager.planner import Want
 from pptpd_manager.processes import Processes
 from pptpd_manager.reasons import Failure
 from pptpd_manager.resolver import resolve
-from pptpd_manager.routes import Path, Route
+from pptpd_manager.routes import Kind, Path, Route, Rule
+from pptpd_manager.tables import Tables
 from pptpd_manager.timers import Timers
 from pptpd_manager.tunnel import State, Tunnel
 from pptpd_manager.units import Units, UnitState, unit_name
@@ -68,14 +70,20 @@ class Engine:
         self._queue: deque[tuple[str, Event]] = deque()
         self._turning = False
         self._absent = Failure(reasons.NOT_CONFIGURED)
-        self._refused: dict[Route, str] = {}
+        self._tables = Tables(edges.netlink, edges.timers, edges.clock, self.sync_routes)
+        self._file_order: tuple[str, ...] = ()  # of the tunnels in the file
+        self._due: set[str] = set()  # tunnels that systemd is about to start
         self._adopting = True  # until then nobody knows which routes are wanted
         self._asleep = False
         self._by_rules: set[str] = set()  # tunnels whose server is reached by more than the main table
         self.on_rest: Callable[[], None] = lambda: None  # called when the machine may sleep, as often as it may
         self.observer: Observer | None = None
         self.tunnels: dict[str, Tunnel] = {}
-        self.installed: frozenset[Route] = frozenset()
+
+    @property
+    def installed(self) -> frozenset[Route | Rule]:
+        """The routes and rules of ours that are in the kernel's tables."""
+        return self._tables.installed
 
     @property
     def clock(self) -> Callable[[], float]:
@@ -175,7 +183,7 @@ class Engine:
 
     def configure(self, config: Config, absent: Failure) -> None:
         """Make config the configuration; tunnels that it does not change are not touched. absent: of all others."""
-        self._absent = absent
+        self._absent, self._file_order = absent, tuple(config.tunnels)
         for name in [*config.tunnels, *(name for name in self.tunnels if name not in config.tunnels)]:
             new = config.tunnels.get(name)
             known = self.tunnels.get(name)
@@ -210,6 +218,7 @@ class Engine:
 
     def adopt(self, name: str, unit: UnitState) -> None:
         """Take over what an earlier manager began for that tunnel: its unit is in that state."""
+        self._note_due(name, unit)
         if unit.active == "failed":
             self.feed(name, events.UnitChanged("failed", unit.sub, unit.run))
         if unit.active in ("inactive", "failed"):
@@ -225,9 +234,17 @@ class Engine:
 
     def unit_changed(self, name: str, unit: UnitState) -> None:
         """The unit is in that state; one that systemd is about to start is not taken for stopped."""
-        starting = unit.active in ("inactive", "failed") and unit.job in ("start", "restart")
-        if name in self.tunnels and not starting:
+        self._note_due(name, unit)
+        if name in self.tunnels and name not in self._due:
             self.feed(name, events.UnitChanged(unit.active, unit.sub, unit.run))
+
+    def _note_due(self, name: str, unit: UnitState) -> None:
+        """Note whether systemd is about to start the unit: from then on its tunnel is guarded."""
+        before = name in self._due
+        due = unit.active in ("inactive", "failed") and unit.job in ("start", "restart")
+        (self._due.add if due else self._due.discard)(name)
+        if due != before:
+            self.sync_routes()
 
     def clean(self) -> None:
         """All that runs is adopted: remove what no tunnel wants, routes and option files of an earlier manager."""
@@ -291,9 +308,14 @@ class Engine:
         """The way to address outside of every tunnel; None: there is none, or none with a carrier."""
         netlink = self._edges.netlink
         path, ours = netlink.path(address)
-        if ours:
+        if ours or (path is None and self._guarding):
             path = self._path_by_table(address)
         return path if path and netlink.running(path.interface) else None
+
+    @property
+    def _guarding(self) -> bool:
+        """Whether a rule of ours may be why there is no way."""
+        return any(isinstance(item, Rule) and item.table is None for item in self.installed)
 
     def _path_by_table(self, address: IPv4Address) -> Path | None:
         """The way to address by the main table alone, without our routes and tunnels."""
@@ -315,54 +337,59 @@ class Engine:
 
     def _matters(self, before: Tunnel, after: Tunnel) -> bool:
         """Whether a step may have changed the wanted routes."""
-        return (before.state, before.link, before.path, before.config, before.wants_routes, before.ended) != (
-            after.state,
-            after.link,
-            after.path,
-            after.config,
-            after.wants_routes,
-            after.ended,
-        )
+        return _what_matters(before) != _what_matters(after)
 
     def sync_routes(self) -> None:
-        """Make our part of the kernel's table what the tunnels want; tell those that wait for it."""
+        """Make our part of the kernel's tables what the tunnels want; tell those that wait for it."""
         if self._adopting:
             return
-        netlink = self._edges.netlink
-        table = netlink.table()
-        wanted = {name: self._wanted(t, table) for name, t in self.tunnels.items()}
-        everything = frozenset[Route]().union(*wanted.values())
-        add, remove = routes.changes(everything, table)
-        refused = dict(netlink.apply(add, [route for route in remove if not self._left_alone(route)]))
-        for route, error in refused.items():
-            if self._refused.get(route) != error:
-                log.warning("the kernel refuses the route %s: %s", route.prefix, error)
-        self._refused = refused
-        self.installed = everything - frozenset(refused)
-        for name, mine in wanted.items():
+        wants = [self._want(t, t.config) for name in self._names() if (t := self.tunnels[name]).config]
+        table = self._edges.netlink.table()
+        if any(want.config.default_route and want.config.ipv6 for want in wants):
+            table += self._edges.netlink.table(6)
+        plans = planner.plan(wants, table)
+        refused = self._tables.sync(plans, self._left_alone)
+        for name, mine in plans.items():
             if name in self.tunnels and self.tunnels[name].wants_routes:
-                bad = [f"{route.prefix}: {refused[route]}" for route in mine if route in refused]
+                bad = sorted(f"{item}: {refused[item]}" for item in mine.all if item in refused)
                 self._synced(name, bad)
+
+    def _names(self) -> list[str]:
+        """The tunnels, in the order of the file."""
+        known = [name for name in self._file_order if name in self.tunnels]
+        return known + [name for name in self.tunnels if name not in self._file_order]
 
     def _synced(self, name: str, bad: list[str]) -> None:
         if bad or self.tunnels[name].state is not State.UP:
             self.feed(name, events.RoutesSynced(", ".join(bad)))
 
-    def _left_alone(self, route: Route) -> bool:
-        """Whether route may be of a tunnel that runs without being configured, so nobody knows what it wants."""
+    def _left_alone(self, item: Route | Rule) -> bool:
+        """Whether it may be of a tunnel that runs without being configured, so nobody knows what it wants."""
+        unknown = [t for t in self.tunnels.values() if t.config is None and not t.ended]
+        if isinstance(item, Rule) or item.kind is not Kind.UNICAST:
+            return bool(unknown)
         return any(
-            t.config is None
-            and not t.ended
-            and ((t.link is not None and t.link.index == route.interface) or t.address == route.prefix.network_address)
-            for t in self.tunnels.values()
+            (t.link is not None and t.link.index == item.interface) or t.address == item.prefix.network_address
+            for t in unknown
         )
 
-    def _wanted(self, t: Tunnel, table: list[Route]) -> frozenset[Route]:
-        if t.config is None or t.address is None or t.ended:
-            return frozenset()
-        if t.wants_routes and t.link:
-            return routes.wanted(t.config, t.link, t.address, t.path, table)
-        return routes.wanted_before(t.config, t.address, t.path)
+    def _want(self, t: Tunnel, config: TunnelConfig) -> Want:
+        """The tunnel as the planner sees it."""
+        wanted = t.state is not State.IDLE or t.name in self._due
+        guarded = config.guard and wanted
+        servers = dict[IPv4Address, Path | None]()
+        if guarded:  # also those that it is about to be dialled to, or knocks at
+            known = {*t.candidates, *([t.target] if t.target else [])}
+            servers = {address: self._path_by_table(address) for address in known}
+        if t.address and t.path and not t.ended:
+            plain = self._path_by_table(t.address)
+            servers[t.address] = replace(t.path, length=plain.length if plain == t.path else 0)
+        return Want(
+            config,
+            t.link if t.wants_routes else None,
+            tuple((address, path) for address, path in servers.items() if path),
+            guarded,
+        )
 
     # --- actions ---
 
@@ -461,3 +488,9 @@ class Engine:
         self.feed(name, events.UnitRefused())
         if self.observer:
             self.observer.refused(name, text)
+
+
+def _what_matters(t: Tunnel) -> tuple[object, ...]:
+    """What of a tunnel its routes follow from."""
+    idle = t.state is State.IDLE
+    return (t.wants_routes, t.link, t.address, t.path, t.config, t.ended, idle, t.candidates, t.target)

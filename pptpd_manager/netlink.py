@@ -1,8 +1,6 @@
-"""The kernel's links, addresses and IPv4 routes over rtnetlink(7). The only module that imports pyroute2.
+"""The kernel's links, addresses, routes and rules over rtnetlink(7).
 
-Of pyroute2 it takes the message classes, which are the same from 0.7 to 0.9, and not IPRoute: in 0.7 that loses
-events which arrive beside a request, and in 0.9 it is dead after an overrun. A request is answered within the sendmsg
-call that carries it, so asking never blocks.
+A request is answered within the sendmsg call that carries it, so asking never blocks.
 """
 
 from __future__ import annotations
@@ -10,32 +8,27 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from ipaddress import IPv4Address, IPv4Interface
 from typing import Any
 
 from gi.repository import GLib
-from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
-from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
-from pyroute2.netlink.rtnl.marshal import MarshalRtnl
-from pyroute2.netlink.rtnl.rtmsg import rtmsg
 
+from pptpd_manager import rtnetlink
 from pptpd_manager.config import INTERFACE_PREFIX
 from pptpd_manager.guard import guarded
-from pptpd_manager.routes import PROTOCOL, Link, Path, Route
+from pptpd_manager.routes import PROTOCOL, Kind, Link, Path, Route, Rule
 
 RECEIVE_BUFFER = 1 << 20
 _SO_RCVBUFFORCE = 33
 _SOL_NETLINK, _NETLINK_GET_STRICT_CHK = 270, 12
-# linux/rtnetlink.h, linux/netlink.h, linux/if.h
-_RTMGRP_LINK, _RTMGRP_IPV4_IFADDR, _RTMGRP_IPV4_ROUTE = 0x1, 0x10, 0x40
-_NEWLINK, _DELLINK, _GETLINK, _NEWADDR, _DELADDR, _GETADDR = 16, 17, 18, 20, 21, 22
-_NEWROUTE, _DELROUTE, _GETROUTE = 24, 25, 26
-_ERROR, _DONE = 2, 3
-_REQUEST, _ACK, _DUMP, _CREATE = 0x1, 0x4, 0x300, 0x400
+# linux/rtnetlink.h, enum rtnetlink_groups: LINK, and IFADDR, ROUTE and RULE of IPv4 and of IPv6
+_GROUPS = sum(1 << (group - 1) for group in (1, 5, 7, 8, 9, 11, 19))
+_ROUTING = (rtnetlink.NEWROUTE, rtnetlink.DELROUTE, rtnetlink.NEWRULE, rtnetlink.DELRULE)
+_NOT_THERE = (errno.EAFNOSUPPORT, errno.EOPNOTSUPP, errno.EPROTONOSUPPORT)  # a kernel without IPv6 or without rules
+# linux/if.h
 _IFF_UP, _IFF_LOOPBACK, _IFF_RUNNING = 0x1, 0x8, 0x40
-_MAIN_TABLE, _UNICAST, _SCOPE_LINK, _SCOPE_UNIVERSE, _FIB_MATCH = 254, 1, 253, 0, 0x2000
 
 
 @dataclass
@@ -44,6 +37,7 @@ class _Interface:
     flags: int
     mtu: int
     addresses: dict[IPv4Address, IPv4Interface] = field(default_factory=dict)  # local -> peer, with its prefix
+    six: set[str] = field(default_factory=set)  # IPv6 addresses
 
 
 class Netlink:
@@ -53,11 +47,11 @@ class Netlink:
         """Subscribe first, then read everything, so that nothing falls between. Raises OSError."""
         self._on_links, self._on_routes = on_links, on_routes
         self._interfaces: dict[int, _Interface] = {}
-        self._decode = MarshalRtnl().parse
+        self._decode = rtnetlink.decoder()
         self._sequence = 0
         self._requests = _socket(0)
         self._requests.setsockopt(_SOL_NETLINK, _NETLINK_GET_STRICT_CHK, 1)
-        self._events = _socket(_RTMGRP_LINK | _RTMGRP_IPV4_IFADDR | _RTMGRP_IPV4_ROUTE)
+        self._events = _socket(_GROUPS)
         self._watch = GLib.io_add_watch(
             self._events.fileno(),
             GLib.PRIORITY_DEFAULT,
@@ -82,7 +76,7 @@ class Netlink:
                 local, peer = next(iter(interface.addresses.items()), (None, None))
                 up = bool(interface.flags & _IFF_UP)
                 found[interface.name] = Link(
-                    index, interface.name, up, interface.mtu, local, peer.ip if peer else None
+                    index, interface.name, up, interface.mtu, local, peer.ip if peer else None, bool(interface.six)
                 )
         return found
 
@@ -106,31 +100,39 @@ class Netlink:
             index for index, interface in self._interfaces.items() if interface.name.startswith(INTERFACE_PREFIX)
         )
 
-    def table(self) -> list[Route]:
+    def table(self, version: int = 4) -> list[Route]:
         """The unicast routes of the main table. Raises OSError."""
-        request = rtmsg()
-        request["family"], request["table"], request["type"] = socket.AF_INET, _MAIN_TABLE, _UNICAST
-        return [route for message in self._ask(request, _GETROUTE, _DUMP) if (route := _route(message))]
+        return [
+            route
+            for message in self._dump(rtnetlink.main_table(version), rtnetlink.GETROUTE)
+            if (route := rtnetlink.route(message)) and route.kind is Kind.UNICAST
+        ]
+
+    def ours(self) -> list[Route | Rule]:
+        """The routes and rules of ours, in all tables. Raises OSError."""
+        found: list[Route | Rule] = []
+        for version in rtnetlink.FAMILIES:
+            routes = map(rtnetlink.route, self._dump(rtnetlink.our_routes(version), rtnetlink.GETROUTE))
+            found += [route for route in routes if route and route.protocol == PROTOCOL]
+            rules = map(rtnetlink.rule, self._dump(rtnetlink.all_rules(version), rtnetlink.GETRULE))
+            found += [rule for rule in rules if rule]
+        return found
 
     def path(self, address: IPv4Address) -> tuple[Path | None, bool]:
         """How the kernel sends packets to address, by all of its rules; and whether a route of ours decides that.
 
         (None, False): it has no way, or sends them to itself.
         """
-        request = rtmsg()
-        request["family"], request["dst_len"], request["flags"] = socket.AF_INET, 32, _FIB_MATCH
-        request["attrs"] = [["RTA_DST", str(address)]]
         try:
-            (message,) = self._ask(request, _GETROUTE, 0)
+            (message,) = self._ask(rtnetlink.way_to(address), rtnetlink.GETROUTE, 0)
         except OSError:  # ENETUNREACH, EHOSTUNREACH (unreachable), EACCES (prohibit), EINVAL (blackhole)
             return None, False
-        interface, gateway = message.get_attr("RTA_OIF"), _address(message, "RTA_GATEWAY")
-        if interface is None and (hops := message.get_attr("RTA_MULTIPATH")):  # always the first: a path that stays
-            interface, gateway = hops[0]["oif"], _address(hops[0], "RTA_GATEWAY")
-        if message["type"] != _UNICAST or interface is None:
+        interface, gateway = rtnetlink.hop(message)
+        if message["type"] != Kind.UNICAST.value or not interface:
             return None, False
         ours = message["proto"] == PROTOCOL or interface in self.tunnel_indexes()
-        return self.located(Path(interface, gateway, _address(message, "RTA_PREFSRC"))), ours
+        source = rtnetlink.address(message, "RTA_PREFSRC")
+        return self.located(Path(interface, gateway, source, length=message["dst_len"])), ours
 
     def located(self, path: Path) -> Path:
         """The path with the address that packets leave with.
@@ -150,42 +152,49 @@ class Netlink:
 
     # --- what it is told ---
 
-    def apply(self, add: list[Route], remove: list[Route]) -> list[tuple[Route, str]]:
-        """Add and remove routes in one batch, in that order. Returns the ones refused, with the kernel's word.
+    def apply(self, add: Sequence[Route | Rule], remove: Sequence[Route | Rule]) -> list[tuple[Route | Rule, str]]:
+        """Add and remove routes and rules in one batch, in that order. Returns the ones refused, with the word for it.
 
         A route is put before one of somebody else's with the same prefix and metric, which stays and counts again
-        when ours goes (`ip route prepend`). What is there already, or gone already, is well.
+        when ours goes (`ip route prepend`). What is there already, or gone already, is well; so is a rule or a bar for
+        IPv6 where the kernel has none.
         """
-        orders = [(route, _NEWROUTE, _CREATE, errno.EEXIST) for route in add]
-        orders += [(route, _DELROUTE, 0, errno.ESRCH) for route in remove]
+        orders = [(item, _add_kind(item), errno.EEXIST) for item in add]
+        orders += [(item, _delete_kind(item), _GONE[type(item)]) for item in remove]
         first = self._sequence + 1
-        batch = b"".join(self._encode(_request(route, kind), kind, flags | _ACK) for route, kind, flags, _ in orders)
+        batch = b"".join(self._encode(rtnetlink.request(item), *kind) for item, kind, _ in orders)
         if not batch:
             return []
         self._requests.send(batch)
         refused = []
         for message in self._replies(len(orders)):
-            route, _kind, _flags, harmless = orders[message["header"]["sequence_number"] - first]
-            code = _code(message)
-            if code not in (0, harmless):
-                refused.append((route, os.strerror(code)))
+            item, _kind, harmless = orders[message["header"]["sequence_number"] - first]
+            code = rtnetlink.code(message)
+            if code not in (0, harmless) and not (code in _NOT_THERE and _is_six(item)):
+                refused.append((item, os.strerror(code)))
         return refused
 
     # --- netlink itself ---
 
     def _encode(self, message: Any, kind: int, flags: int) -> bytes:
         self._sequence += 1
-        message["header"]["type"], message["header"]["flags"] = kind, flags | _REQUEST
-        message["header"]["sequence_number"] = self._sequence
-        message.encode()
-        return bytes(message.data)
+        return rtnetlink.encode(message, kind, flags, self._sequence)
+
+    def _dump(self, message: Any, kind: int) -> list[Any]:
+        """All that the kernel has of a kind; nothing where it knows of none."""
+        try:
+            return self._ask(message, kind, rtnetlink.DUMP)
+        except OSError as error:
+            if error.errno not in _NOT_THERE:
+                raise
+            return []
 
     def _ask(self, message: Any, kind: int, flags: int) -> list[Any]:
         """The answers to one request. Raises OSError with the kernel's errno."""
         self._requests.send(self._encode(message, kind, flags))
         answers = []
-        for answer in self._replies(0 if flags & _DUMP else 1):
-            if answer["header"]["type"] == _ERROR and (code := _code(answer)):
+        for answer in self._replies(0 if flags & rtnetlink.DUMP else 1):
+            if answer["header"]["type"] == rtnetlink.ERROR and (code := rtnetlink.code(answer)):
                 raise OSError(code, os.strerror(code))
             answers.append(answer)
         return answers
@@ -197,21 +206,20 @@ class Netlink:
             for message in self._decode(self._requests.recv(1 << 20)):
                 if message["header"]["sequence_number"] > self._sequence:
                     continue
-                if message["header"]["type"] == _DONE:
+                if message["header"]["type"] == rtnetlink.DONE:
                     return
                 seen += 1
                 yield message
-                if not count and message["header"]["type"] == _ERROR:
+                if not count and message["header"]["type"] == rtnetlink.ERROR:
                     return
 
     def _read_all(self) -> None:
         self._interfaces.clear()
-        for message in self._ask(ifinfmsg(), _GETLINK, _DUMP):
+        for message in self._dump(rtnetlink.all_links(), rtnetlink.GETLINK):
             self._take(message)
-        addresses = ifaddrmsg()
-        addresses["family"] = socket.AF_INET
-        for message in self._ask(addresses, _GETADDR, _DUMP):
-            self._take(message)
+        for version in rtnetlink.FAMILIES:
+            for message in self._dump(rtnetlink.all_addresses(version), rtnetlink.GETADDR):
+                self._take(message)
 
     def _readable(self, _fd: int, _condition: GLib.IOCondition) -> bool:
         links = routes = False
@@ -231,7 +239,7 @@ class Netlink:
                 links = routes = True
                 continue
             for message in self._decode(data):
-                if message["header"]["type"] in (_NEWROUTE, _DELROUTE):
+                if message["header"]["type"] in _ROUTING:
                     routes = True
                 else:
                     links = self._take(message) or links
@@ -255,10 +263,10 @@ class Netlink:
     def _take(self, message: Any) -> bool:
         """Note a link or an address; whether that was one."""
         kind, index = message["header"]["type"], dict(message).get("index", 0)
-        if kind in (_NEWLINK, _DELLINK):
+        if kind in (rtnetlink.NEWLINK, rtnetlink.DELLINK):
             if message["family"] != socket.AF_UNSPEC:
                 return False
-            if kind == _DELLINK:
+            if kind == rtnetlink.DELLINK:
                 self._interfaces.pop(index, None)
                 return True
             known = self._interfaces.get(index)
@@ -267,13 +275,18 @@ class Netlink:
                 message["flags"],
                 message.get_attr("IFLA_MTU") or 0,
                 known.addresses if known else {},
+                known.six if known else set(),
             )
             return True
-        if kind not in (_NEWADDR, _DELADDR) or index not in self._interfaces or message["family"] != socket.AF_INET:
+        if kind not in (rtnetlink.NEWADDR, rtnetlink.DELADDR) or index not in self._interfaces:
             return False
-        peer = _address(message, "IFA_ADDRESS")
-        local = _address(message, "IFA_LOCAL") or peer
-        if local and peer and kind == _NEWADDR:
+        if message["family"] == socket.AF_INET6:
+            six = self._interfaces[index].six
+            (six.add if kind == rtnetlink.NEWADDR else six.discard)(message.get_attr("IFA_ADDRESS"))
+            return True
+        peer = rtnetlink.address(message, "IFA_ADDRESS")
+        local = rtnetlink.address(message, "IFA_LOCAL") or peer
+        if local and peer and kind == rtnetlink.NEWADDR:
             self._interfaces[index].addresses[local] = IPv4Interface((peer, message["prefixlen"]))
         elif local:
             self._interfaces[index].addresses.pop(local, None)
@@ -292,44 +305,19 @@ def _socket(groups: int) -> socket.socket:
     return made
 
 
-def _code(message: Any) -> int:
-    """The errno in an NLMSG_ERROR, 0 for an acknowledgement."""
-    error = message["header"]["error"]
-    return int(error.code) if error is not None else 0
+_GONE = {Route: errno.ESRCH, Rule: errno.ENOENT}  # what the kernel says of one that is not there
 
 
-def _address(message: Any, name: str) -> IPv4Address | None:
-    value = message.get_attr(name)
-    return IPv4Address(value) if value else None
+def _add_kind(item: Route | Rule) -> tuple[int, int]:
+    """Type and flags of the message. A rule would be there twice without EXCLUSIVE; a route would not be put first."""
+    if isinstance(item, Rule):
+        return rtnetlink.NEWRULE, rtnetlink.CREATE | rtnetlink.EXCLUSIVE | rtnetlink.ACK
+    return rtnetlink.NEWROUTE, rtnetlink.CREATE | rtnetlink.ACK
 
 
-def _route(message: Any) -> Route | None:
-    if message["table"] != _MAIN_TABLE or message["type"] != _UNICAST:
-        return None
-    prefix = IPv4Network((message.get_attr("RTA_DST") or "0.0.0.0", message["dst_len"]))
-    interface = message.get_attr("RTA_OIF")
-    if interface is None:  # several next hops: nothing that we make, and the first one is as good as any to lead out
-        hops = message.get_attr("RTA_MULTIPATH") or [{}]
-        interface = hops[0].get("oif", 0)
-    return Route(
-        prefix,
-        interface,
-        _address(message, "RTA_GATEWAY"),
-        message.get_attr("RTA_PRIORITY") or 0,
-        _address(message, "RTA_PREFSRC"),
-        message["proto"],
-    )
+def _delete_kind(item: Route | Rule) -> tuple[int, int]:
+    return (rtnetlink.DELRULE if isinstance(item, Rule) else rtnetlink.DELROUTE), rtnetlink.ACK
 
 
-def _request(route: Route, kind: int) -> Any:
-    """route as RTM_NEWROUTE and RTM_DELROUTE want it."""
-    message = rtmsg()
-    message["family"], message["dst_len"] = socket.AF_INET, route.prefix.prefixlen
-    message["table"], message["proto"], message["type"] = _MAIN_TABLE, route.protocol, _UNICAST
-    message["scope"] = _SCOPE_UNIVERSE if route.gateway else _SCOPE_LINK
-    attributes: list[list[object]] = [["RTA_DST", str(route.prefix.network_address)]] if route.prefix.prefixlen else []
-    attributes += [["RTA_OIF", route.interface], ["RTA_PRIORITY", route.metric]]
-    attributes += [["RTA_GATEWAY", str(route.gateway)]] if route.gateway else []
-    attributes += [["RTA_PREFSRC", str(route.source)]] if route.source else []
-    message["attrs"] = attributes
-    return message
+def _is_six(item: Route | Rule) -> bool:
+    return (item.version if isinstance(item, Rule) else item.prefix.version) == 6

@@ -28,7 +28,7 @@ CALL = "/usr/lib/pptp-manager/pptp-unit call"  # runs pptp
 # one run a dial (nodetach, nopersist), up_sdnotify for the unit's READY=1 and no routes of pppd's own. pppd always
 # logs to syslog; its standard output, /dev/null, gets the lines as well and is what pptp's errors go to, which are in
 # syslog too (without logfd they would go to a file in /var/log).
-# noipv6: else IPv6CP could be up first and send READY=1 before there is an IPv4 address.
+# IPv6CP may be up first and send READY=1 before there is an IPv4 address: ExecStartPost= waits for the routes anyway.
 _ALWAYS = (
     "nodetach",
     "nopersist",
@@ -37,7 +37,6 @@ _ALWAYS = (
     "noauth",
     "noipdefault",
     "nodefaultroute",
-    "noipv6",
     "nobsdcomp",
     "nodeflate",
     "novj",
@@ -89,6 +88,7 @@ def options(config: TunnelConfig, run: str, address: IPv4Address, *, plain: bool
         ("lcp-echo-interval", str(config.lcp_echo_interval)),
         ("lcp-echo-failure", str(config.lcp_echo_failure)),
         *((word,) for word in _ALWAYS),
+        ("+ipv6" if config.ipv6 else "noipv6",),
         *((("usepeerdns",),) if config.dns.peer else ()),
     ]
     text = [f"# run {run} of tunnel {config.name}: {config.server} is {address}".encode()]

@@ -1,25 +1,39 @@
-"""Which routes a tunnel wants, and what to change in the kernel's table for that. Pure.
+"""Links, routes and rules as values, and the way to a server by a table of routes. Pure. See planner.py.
 
-Every route of ours carries the routing protocol number PROTOCOL, so ours are known from others', also after a
-crash. A route with another number is never named in a change.
+Every route and every rule of ours carries the routing protocol number PROTOCOL, so ours are known from others', also
+after a crash.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network
+from dataclasses import dataclass, field
+from enum import Enum
+from ipaddress import IPv4Address, IPv4Network, IPv6Network
 
-from pptpd_manager.config import TunnelConfig
+from pptpd_manager.routing import MAIN_TABLE, Address, Prefix
 
 PROTOCOL = 172  # rtnetlink(7) rtm_protocol; "pptp" in rt_protos.d; free in linux/rtnetlink.h and iproute2
-DEFAULT_METRIC = 50  # NetworkManager's metric of a VPN's default route
 EVERYTHING = IPv4Network("0.0.0.0/0")
+EVERYTHING_6 = IPv6Network("::/0")
+# linux/rtnetlink.h, enum rt_scope_t
+SCOPE_UNIVERSE, SCOPE_LINK = 0, 253
+_OF_ITS_KIND = -1
+
+
+class Kind(Enum):
+    """What a route does with a packet. linux/rtnetlink.h."""
+
+    UNICAST = 1
+    UNREACHABLE = 7
 
 
 @dataclass(frozen=True)
 class Link:
-    """A tunnel's interface as the kernel shows it. up: IFF_UP; local, peer: its IPv4 addresses, None before IPCP."""
+    """A tunnel's interface as the kernel shows it. up: IFF_UP; local, peer: its IPv4 addresses, None before IPCP.
+
+    six: it has an IPv6 address.
+    """
 
     index: int
     name: str
@@ -27,6 +41,7 @@ class Link:
     mtu: int = 0
     local: IPv4Address | None = None
     peer: IPv4Address | None = None
+    six: bool = False
 
     @property
     def usable(self) -> bool:
@@ -36,72 +51,86 @@ class Link:
 
 @dataclass(frozen=True)
 class Route:
-    """A unicast IPv4 route of the main table. interface: its index; gateway: None when on the link."""
+    """A route. interface: its index, 0 for none; gateway: None when on the link.
 
-    prefix: IPv4Network
-    interface: int
+    scope: linux/rtnetlink.h; left out, what ip-route(8) gives such a route.
+    """
+
+    prefix: Prefix
+    interface: int = 0
     gateway: IPv4Address | None = None
     metric: int = 0
-    source: IPv4Address | None = None
+    source: Address | None = None
     protocol: int = PROTOCOL
+    table: int = MAIN_TABLE
+    scope: int = _OF_ITS_KIND
+    kind: Kind = Kind.UNICAST
+
+    def __post_init__(self) -> None:
+        if self.prefix.version == 6:  # the kernel knows no scopes there
+            object.__setattr__(self, "scope", SCOPE_UNIVERSE)
+        elif self.scope == _OF_ITS_KIND:
+            on_link = self.gateway is None and self.kind is Kind.UNICAST
+            object.__setattr__(self, "scope", SCOPE_LINK if on_link else SCOPE_UNIVERSE)
+
+    def __str__(self) -> str:
+        """As ip-route(8) has it, without the interface."""
+        words = [str(self.prefix)] if self.kind is Kind.UNICAST else ["unreachable", str(self.prefix)]
+        words += ["via", str(self.gateway)] if self.gateway else []
+        words += ["metric", str(self.metric)] if self.metric else []
+        words += ["table", str(self.table)] if self.table != MAIN_TABLE else []
+        return " ".join(words)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule: which packets look into which table. ip-rule(8), linux/fib_rules.h.
+
+    table: None: they are unreachable. suppress: routes there with a prefix this long or shorter do not count.
+    """
+
+    version: int  # 4 or 6
+    priority: int
+    table: int | None = None
+    source: Prefix | None = None
+    destination: Prefix | None = None
+    fwmark: tuple[int, int] | None = None
+    uids: tuple[int, int] | None = None
+    suppress: int | None = None
+    protocol: int = PROTOCOL
+
+    def __str__(self) -> str:
+        """As ip-rule(8) has it."""
+        words = [f"{self.priority}:", "from", str(self.source or "all")]
+        words += ["to", str(self.destination)] if self.destination else []
+        words += ["fwmark", f"{self.fwmark[0]:#x}/{self.fwmark[1]:#x}"] if self.fwmark else []
+        words += ["uidrange", f"{self.uids[0]}-{self.uids[1]}"] if self.uids else []
+        words += ["unreachable"] if self.table is None else ["lookup", str(self.table)]
+        words += ["suppress_prefixlength", str(self.suppress)] if self.suppress is not None else []
+        return " ".join(words)
 
 
 @dataclass(frozen=True)
 class Path:
     """How packets get to a server outside of the tunnel.
 
-    source: the address that the route asks for; local: the one that packets leave with, for that reason or another.
+    source: the address that the route asks for; local: the one that packets leave with, for that reason or another;
+    length: of the prefix of the route that leads there.
     """
 
     interface: int
     gateway: IPv4Address | None = None
     source: IPv4Address | None = None
     local: IPv4Address | None = None
+    length: int = field(default=0, compare=False)
 
     def __str__(self) -> str:
         via = f"via {self.gateway}" if self.gateway else "on the link"
         return f"{via} from {self.local}" if self.local else via
 
 
-def wanted(
-    config: TunnelConfig, link: Link, server: IPv4Address, path: Path | None, table: Iterable[Route]
-) -> frozenset[Route]:
-    """The routes that the tunnel wants while its link is usable.
-
-    path: to the server, outside; table: the main table, for the metric that wins over other default routes.
-    The route to the server is wanted only when the tunnel would swallow its own packets otherwise.
-    """
-    inside = [Route(entry.prefix, link.index) for entry in config.routes if entry.prefix.version == 4]
-    if config.default_route:
-        inside.append(Route(EVERYTHING, link.index, metric=_winning_metric(table)))
-    swallowed = link.peer == server or any(server in route.prefix for route in inside)
-    return frozenset(inside + ([_to_server(server, path)] if swallowed and path else []))
-
-
-def wanted_before(config: TunnelConfig, server: IPv4Address, path: Path | None) -> frozenset[Route]:
-    """The routes that the tunnel wants before its link is usable: to the server, if the link will swallow it.
-
-    So no packet of the control connection can take the tunnel in the moment in which that comes up.
-    """
-    swallowed = config.default_route or any(server in entry.prefix for entry in config.routes)
-    return frozenset([_to_server(server, path)] if swallowed and path else [])
-
-
-def changes(wanted: frozenset[Route], present: Iterable[Route]) -> tuple[list[Route], list[Route]]:
-    """(to add, to remove): what makes our part of the table the wanted one. present: the main table.
-
-    Adds come with routes to hosts first: the server's before the one that would swallow it.
-    """
-    ours = {route for route in present if route.protocol == PROTOCOL}
-
-    def order(route: Route) -> tuple[int, IPv4Network, int]:
-        return (-route.prefix.prefixlen, route.prefix, route.interface)
-
-    return sorted(wanted - ours, key=order), sorted(ours - wanted, key=order, reverse=True)
-
-
 def lookup(server: IPv4Address, table: Iterable[Route], ours: frozenset[int] = frozenset()) -> Path | None:
-    """The path to server by the routes of table that are not ours: longest prefix, then lowest metric.
+    """The path to server by the routes of the main table that are not ours: longest prefix, then lowest metric.
 
     ours: the indexes of tunnels' interfaces, whose kernel routes do not count either. None: there is no way.
     """
@@ -113,14 +142,5 @@ def lookup(server: IPv4Address, table: Iterable[Route], ours: frozenset[int] = f
     if not fitting:
         return None
     best = min(fitting, key=lambda route: (-route.prefix.prefixlen, route.metric))
-    return Path(best.interface, best.gateway, best.source)
-
-
-def _to_server(server: IPv4Address, path: Path) -> Route:
-    return Route(IPv4Network(server), path.interface, path.gateway, source=path.source)
-
-
-def _winning_metric(table: Iterable[Route]) -> int:
-    """A metric lower than every other default route's, or 0: at equal metrics the route added last comes first."""
-    others = [route.metric for route in table if route.prefix == EVERYTHING and route.protocol != PROTOCOL]
-    return min([DEFAULT_METRIC] + [max(0, metric - 1) for metric in others])
+    source = best.source if isinstance(best.source, IPv4Address) else None
+    return Path(best.interface, best.gateway, source, length=best.prefix.prefixlen)

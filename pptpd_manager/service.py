@@ -19,6 +19,7 @@ from pptpd_manager.errors import DBusError
 from pptpd_manager.guard import guarded
 from pptpd_manager.objects import Call, Exported, ObjectManager
 from pptpd_manager.reasons import Failure, printable
+from pptpd_manager.routes import Route
 from pptpd_manager.settings import Settings
 from pptpd_manager.timers import Timers
 from pptpd_manager.tunnel import State, Tunnel
@@ -338,7 +339,9 @@ class Service:
         pausing = t.state is State.WAITING and t.not_before > self._engine.clock()
         times = self._times.setdefault(name, _Times(_now()))
         mine = [
-            str(route.prefix) for route in self._engine.installed if t.link and up and route.interface == t.link.index
+            str(route.prefix)
+            for route in self._engine.installed
+            if t.link and up and isinstance(route, Route) and route.interface == t.link.index
         ]
         return {
             "Name": name,

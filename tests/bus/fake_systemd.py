@@ -60,6 +60,8 @@ XML = f"""
       <arg name="new_run" type="b" direction="in"/>
       <arg name="run" type="s" direction="out"/>
     </method>
+    <!-- Enqueue: a job that starts the unit of that tunnel waits, and the unit is inactive. -->
+    <method name="Enqueue"><arg name="tunnel" type="s" direction="in"/></method>
     <!-- Behave: how a method of Manager is answered. "well", "hold" (at Release) or "fail" (with NoSuchUnit). -->
     <method name="Behave">
       <arg name="method" type="s" direction="in"/><arg name="how" type="s" direction="in"/>
@@ -96,7 +98,12 @@ class Systemd:
         self.interfaces = {info.name: info for info in Gio.DBusNodeInfo.new_for_xml(XML).interfaces}
         methods = [method.name for method in self.interfaces[MANAGER].methods]
         Exported(con, ROOT, self.interfaces[MANAGER], {name: self.entry(name) for name in methods}, dict)
-        control: dict[str, Method] = {"Set": self.set, "Behave": self.behave, "Release": self.release}
+        control: dict[str, Method] = {
+            "Set": self.set,
+            "Enqueue": self.enqueue,
+            "Behave": self.behave,
+            "Release": self.release,
+        }
         self.control = Exported(con, CONTROL_PATH, self.interfaces[CONTROL], control, dict)
 
     # --- the test's side ---
@@ -107,6 +114,10 @@ class Systemd:
         since = round(time.monotonic() * 1e6) if active == "active" else 0
         self.become(unit, State(active, sub, run, since))
         call.reply(run)
+
+    def enqueue(self, call: Call, tunnel: str) -> None:
+        self.become(f"pptp@{tunnel}.service", State(job=self.new_job("start")))
+        call.reply()
 
     def behave(self, call: Call, method: str, how: str) -> None:
         self.behaviour[method] = how
@@ -151,9 +162,7 @@ class Systemd:
     def job(self, unit: str, kind: str) -> str:
         """Enqueue a job, with the unit's state as it is when systemd has begun to run it."""
         now = self.units.get(unit, State())
-        number = len(self.jobs) + 1
-        path = f"{ROOT}/job/{number}"
-        self.jobs[path] = Exported(self.con, path, self.interfaces[JOB], {}, lambda: {"JobType": kind})
+        number, path = self.new_job(kind)
         runs = now.active not in ("inactive", "failed")
         if kind == "start" or (kind == "restart" and not runs):
             if not runs:
@@ -164,6 +173,12 @@ class Systemd:
         elif unit not in self.units:
             self.become(unit, now)  # loaded by being named
         return path
+
+    def new_job(self, kind: str) -> tuple[int, str]:
+        number = len(self.jobs) + 1
+        path = f"{ROOT}/job/{number}"
+        self.jobs[path] = Exported(self.con, path, self.interfaces[JOB], {}, lambda: {"JobType": kind})
+        return number, path
 
     def become(self, unit: str, state: State) -> None:
         """Tell all of the properties, as systemd does."""

@@ -211,12 +211,6 @@ def test_a_server_inside_of_the_routes_is_reached_outside(up: World) -> None:
     assert len(up.expected) == 1
 
 
-def test_a_route_that_somebody_deletes_comes_back(up: World) -> None:
-    up.bring_up("office")
-    up.ip("route delete 192.168.10.0/24 dev pptp-office")
-    until(lambda: up.routes() == [OUTSIDE, ROUTE], "the route to be back")
-
-
 def test_without_a_network_it_waits(up: World) -> None:
     up.ip("address delete 192.0.2.2/24 dev wan0")
     up.begin("Connect", "office")

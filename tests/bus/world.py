@@ -286,6 +286,10 @@ class World:
         """Have a unit be in a state; its invocation id."""
         return str(self.client.call(SYSTEMD, TEST_PATH, TEST + ".Set", "(sssb)", tunnel, active, sub, new_run))
 
+    def enqueue(self, tunnel: str) -> None:
+        """Have a job wait that starts the unit."""
+        self.client.call(SYSTEMD, TEST_PATH, TEST + ".Enqueue", "(s)", tunnel)
+
     def run_of(self, tunnel: str) -> str:
         """The invocation id of a unit."""
         path = f"/org/freedesktop/systemd1/unit/pptp_40{tunnel}_2eservice"

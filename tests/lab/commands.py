@@ -113,10 +113,11 @@ def write(tunnels: dict[str, dict[str, Any]]) -> None:
 
 
 def routes() -> str:
-    """All IPv4 routes of all tables, rules and addresses, to the letter."""
-    return "".join(
-        out("ip", "-4", *what) for what in (("-d", "route", "show", "table", "all"), ("rule",), ("address",))
-    )
+    """All routes of all tables, rules and addresses, to the letter; of IPv6 without what the kernel counts down."""
+    shown = (("-d", "route", "show", "table", "all"), ("rule",), ("address",))
+    four = "".join(out("ip", "-4", *what) for what in shown)
+    six = "".join(out("ip", "-6", *what) for what in shown)
+    return four + re.sub(r" expires \S+| hoplimit \S+", "", six)
 
 
 def route_of(prefix: str) -> str:

@@ -9,15 +9,21 @@ import pytest
 
 
 @pytest.fixture(scope="session")
-def untouched() -> list[str]:
+def tables() -> list[str]:
     """The routing tables before any tunnel; anew after a test that left something, which is then told once."""
     # The kernel tells of a carrier up to a second after it is there (linkwatch), and a boot may be younger than that.
     lab.wait_for(lambda: not any(word in lab.routes() for word in ("linkdown", "NO-CARRIER", "DOWN ")), "carriers")
     return [lab.routes()]
 
 
+@pytest.fixture
+def untouched(tables: list[str]) -> str:
+    """The routing tables before any tunnel."""
+    return tables[0]
+
+
 @pytest.fixture(autouse=True)
-def nothing_left(untouched: list[str], request: pytest.FixtureRequest) -> Iterator[None]:
+def nothing_left(tables: list[str], request: pytest.FixtureRequest) -> Iterator[None]:
     """No tunnels before; after the test, with all stopped: no route, interface, process or file of ours.
 
     The tests in boot/ have a guest each, which ends with them.
@@ -36,7 +42,7 @@ def nothing_left(untouched: list[str], request: pytest.FixtureRequest) -> Iterat
     lab.configure({})
     lab.wait_for(lambda: not lab.clients(), "no pppd or pptp is left")
     lab.wait_for(lambda: not lab.server_sessions(), "the server's sessions have ended")
-    before, untouched[0] = untouched[0], lab.routes()
-    assert untouched[0] == before
+    before, tables[0] = tables[0], lab.routes()
+    assert tables[0] == before
     assert "pptp-" not in lab.out("ip", "-o", "link")
     assert not list(lab.OPTIONS.glob("*.options*"))

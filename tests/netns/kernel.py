@@ -18,9 +18,10 @@ def ip(*lines: str) -> list[str]:
 
 
 def veth(name: str, *addresses: str) -> int:
-    """Make an interface that is up, with addresses; its index."""
+    """Make an interface that is up, with addresses and no others; its index."""
     ip(
         f"link add {name} type veth peer name far-{name}",
+        f"link set {name} addrgenmode none",
         f"link set far-{name} up",
         *(f"address add {address} dev {name}" for address in addresses),
         f"link set {name} up",

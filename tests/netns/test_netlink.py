@@ -5,15 +5,16 @@ from __future__ import annotations
 import socket
 import subprocess
 from collections.abc import Iterator
-from ipaddress import IPv4Address, IPv4Network
+from dataclasses import replace
+from ipaddress import IPv4Address, IPv4Network, ip_network
 from pathlib import Path as FilePath
 
 import pytest
 from gi.repository import GLib
 
-from pptpd_manager import netlink, routes
+from pptpd_manager import netlink, planner, routes
 from pptpd_manager.netlink import Netlink
-from pptpd_manager.routes import Link, Path, Route
+from pptpd_manager.routes import Kind, Link, Path, Route, Rule
 
 from .kernel import ip, turn, veth
 
@@ -230,7 +231,7 @@ def test_table(kernel: Netlink) -> None:
         Route(net("192.0.2.0/24"), wan, source=address("192.0.2.2"), protocol=2),
         Route(net("198.51.100.0/24"), lan, source=address("198.51.100.2"), protocol=2),
         Route(net("203.0.113.0/24"), lan, source=address("198.51.100.2"), protocol=172),
-        Route(net("10.0.0.0/8"), wan, protocol=3),
+        Route(net("10.0.0.0/8"), wan, address("192.0.2.1"), protocol=3),
     }
 
 
@@ -283,15 +284,50 @@ def test_of_several_next_hops_the_first_is_the_path(watched: Watched) -> None:
 
 
 def test_a_carrier_that_is_lost_and_back(watched: Watched) -> None:
+    """The kernel tells of it a moment later (linkwatch)."""
     wan = veth("wan", "192.0.2.2/24")
-    watched.settle()
-    assert watched.netlink.running(wan)
+    turn(lambda: watched.netlink.running(wan), "a carrier")
     ip("link set far-wan down")
-    watched.settle()
-    assert not watched.netlink.running(wan)
+    turn(lambda: not watched.netlink.running(wan), "no carrier")
     ip("link set far-wan up")
-    watched.settle()
-    assert watched.netlink.running(wan) and not watched.netlink.running(9999)
+    turn(lambda: watched.netlink.running(wan), "a carrier again")
+    assert not watched.netlink.running(9999)
+
+
+ITEMS: list[Route | Rule] = [
+    Route(net("198.51.100.7/32"), 2, address("192.0.2.1"), table=1000),
+    Route(net("10.8.0.0/16"), 3, metric=7, source=address("10.9.0.2"), table=100, scope=routes.SCOPE_UNIVERSE),
+    Route(net("0.0.0.0/0"), metric=4294967294, table=100, kind=Kind.UNREACHABLE),
+    Route(ip_network("::/0"), metric=4294967294, table=100, kind=Kind.UNREACHABLE),
+    Route(ip_network("fd00::/8"), 3, metric=1),
+    Rule(4, 9, 1000, source=ip_network("10.1.0.0/16"), destination=net("10.2.0.0/16")),
+    Rule(4, 10, 100, fwmark=(5, 255), uids=(1000, 1999)),
+    Rule(4, 11, 254, suppress=0),
+    Rule(4, 11, 254, suppress=24, destination=net("192.168.10.0/24")),
+    Rule(4, 12, None, destination=net("192.168.10.0/24")),
+    Rule(6, 13, None),
+    Rule(6, 14, 172, source=ip_network("fd00::/8"), fwmark=(1, 4294967295)),
+]
+
+
+def test_routes_and_rules_are_read_as_they_were_written(kernel: Netlink) -> None:
+    """Whatever they look like: else they would be taken for lost, or be left."""
+    assert (veth("wan", "192.0.2.2/24"), veth("pptp-a", "10.9.0.2/32")) == (3, 5)
+    items = [
+        replace(item, interface={0: 0, 2: 3, 3: 5}[item.interface]) if isinstance(item, Route) else item
+        for item in ITEMS
+    ]
+    foreign = ["rule add priority 11 fwmark 1 lookup 100 protocol 4", "route add 10.7.0.0/16 dev pptp-a table 100"]
+    ip(*foreign)
+    for _ in range(2):
+        assert kernel.apply(items, []) == []
+        assert sorted(map(str, kernel.ours())) == sorted(map(str, items))
+        assert set(kernel.ours()) == set(items)
+        assert planner.changes(items, kernel.ours()) == ([], [])
+    assert kernel.apply([], items) == kernel.apply([], items) == []
+    assert kernel.ours() == []
+    assert any("10.7.0.0/16" in line for line in ip("route show table 100"))
+    assert any("fwmark 0x1 lookup 100" in line for line in ip("rule"))
 
 
 @pytest.mark.parametrize("kind", ["unreachable", "prohibit", "blackhole", "throw"])
@@ -345,7 +381,7 @@ def test_apply(kernel: Netlink) -> None:
         "198.51.100.7 via 192.0.2.1 dev wan proto 172 src 192.0.2.2",
     ]
     assert [route for route in kernel.table() if route.protocol == routes.PROTOCOL] == [add[2], add[1], add[0]]
-    assert routes.changes(frozenset(add), kernel.table()) == ([], [])
+    assert planner.changes(frozenset(add), kernel.ours()) == ([], [])
     assert kernel.apply([], add) == []
     assert [line for line in ip("route") if "kernel" not in line] == []
 

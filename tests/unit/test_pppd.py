@@ -58,8 +58,8 @@ def test_the_whole_file() -> None:
         "refuse-eap\nrefuse-pap\nrefuse-chap\nrefuse-mschap\nrequire-mppe-128\n"
         'mtu "1400"\nmru "1400"\nlcp-restart "2"\nlcp-max-terminate "1"\nlcp-max-configure "8"\nchap-timeout "15"\n'
         'lcp-echo-interval "2"\nlcp-echo-failure "8"\n'
-        "nodetach\nnopersist\nup_sdnotify\nlogfd 1\nnoauth\nnoipdefault\nnodefaultroute\nnoipv6\nnobsdcomp\n"
-        "nodeflate\nnovj\nnovjccomp\nhide-password\n"
+        "nodetach\nnopersist\nup_sdnotify\nlogfd 1\nnoauth\nnoipdefault\nnodefaultroute\nnobsdcomp\n"
+        "nodeflate\nnovj\nnovjccomp\nhide-password\nnoipv6\n"
     )
 
 

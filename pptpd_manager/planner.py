@@ -1,0 +1,263 @@
+"""Which routes and rules the tunnels want, and what to change in the kernel's tables for that. Pure.
+
+Theory of operation. A tunnel's routes lie in the main table, or in a table of its own that rules lead to. Of two
+tunnels with the same prefix the first in the file has the lower metric; both routes are in the table, so when the one
+goes down with its link the kernel takes the other, at once.
+
+A guarded tunnel's prefixes must never be reached by another way than a tunnel. In a table of its own an unreachable
+route of the worst metric lies under each of its routes. Those of the main table are moved into GUARD_TABLE, and for
+each prefix three rules stand before the main table's:
+    to PREFIX lookup main suppress_prefixlength LENGTH   what is closer: the local network, the server
+    to PREFIX lookup GUARD_TABLE                         the tunnel, while it is up
+    to PREFIX unreachable
+They are there as long as the tunnel is wanted, whatever becomes of it, of the manager, and of other routes: there is
+no moment in which the one way is gone and the other is not yet barred.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
+
+from pptpd_manager.config import TunnelConfig
+from pptpd_manager.routes import (
+    EVERYTHING,
+    EVERYTHING_6,
+    PROTOCOL,
+    SCOPE_LINK,
+    SCOPE_UNIVERSE,
+    Kind,
+    Link,
+    Path,
+    Route,
+    Rule,
+)
+from pptpd_manager.routing import GUARD_METRIC, GUARD_TABLE, MAIN_TABLE, RULE_PRIORITY, Prefix, RouteEntry, Scope
+
+DEFAULT_METRIC = 50  # NetworkManager's metric of a VPN's default route
+GUARD_PRIORITY = 30000  # after the rules of tunnels with a table of their own, and before the main table's 32766
+_STEP = 4  # of priorities from one prefix length to the next
+
+Place = tuple[int, Prefix, int]  # table, prefix, metric: one route of ours at most
+
+
+@dataclass(frozen=True)
+class Want:
+    """One tunnel as the planner sees it.
+
+    link: usable, None: it wants no routes into it. servers: the addresses that it is dialled to, or about to be, each
+    with the way there. guarded: it is wanted, and nothing may leak meanwhile.
+    """
+
+    config: TunnelConfig
+    link: Link | None = None
+    servers: tuple[tuple[IPv4Address, Path], ...] = ()
+    guarded: bool = False
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The routes and the rules that are wanted."""
+
+    routes: frozenset[Route] = frozenset()
+    rules: frozenset[Rule] = frozenset()
+
+    @property
+    def all(self) -> frozenset[Route | Rule]:
+        """All of it."""
+        return self.routes | self.rules
+
+
+def plan(wants: Sequence[Want], table: Iterable[Route]) -> dict[str, Plan]:
+    """What each tunnel wants, by its name. wants: in the order of the file, all that are configured.
+
+    table: the main table's routes, for the metric that wins over other default routes.
+    """
+    metrics = _Metrics(wants, table)
+    taken: set[Place] = set()
+    found = {}
+    for order, want in enumerate(wants):
+        inside = [route for route in _inside(want, metrics) if _first(route, taken)] if want.link else []
+        routes = inside + _barred(want) + _to_servers(want)
+        found[want.config.name] = Plan(frozenset(routes), frozenset(_rules(want, order) + _guards(want)))
+    return found
+
+
+def _first(route: Route, taken: set[Place]) -> bool:
+    """Whether no other tunnel before has a route in that place; takes it."""
+    place = (route.table, route.prefix, route.metric)
+    if place in taken:
+        return False
+    taken.add(place)
+    return True
+
+
+# --- into the tunnel ---
+
+
+def entries(config: TunnelConfig) -> list[RouteEntry]:
+    """All that leads into the tunnel, the default routes as entries like the others."""
+    everything = [RouteEntry(EVERYTHING)] if config.default_route else []
+    everything += [RouteEntry(EVERYTHING_6)] if config.default_route and config.ipv6 else []
+    return [*config.routes, *everything]
+
+
+def _table(config: TunnelConfig, entry: RouteEntry) -> int:
+    table = entry.table or config.table
+    return GUARD_TABLE if table == MAIN_TABLE and config.guard else table
+
+
+class _Metrics:
+    """The metric of each entry that does not give one: the earlier in the file, the better."""
+
+    def __init__(self, wants: Sequence[Want], table: Iterable[Route]) -> None:
+        self._others = [
+            route for route in table if route.prefix in (EVERYTHING, EVERYTHING_6) and route.protocol != PROTOCOL
+        ]
+        self._rivals: dict[tuple[int, Prefix], list[str]] = {}
+        for want in wants:
+            for entry in entries(want.config):
+                if entry.metric is None:
+                    place = (_table(want.config, entry), entry.prefix)
+                    self._rivals.setdefault(place, []).append(want.config.name)
+
+    def of(self, config: TunnelConfig, entry: RouteEntry) -> int:
+        """The metric of an entry."""
+        if entry.metric is not None:
+            return entry.metric
+        table = _table(config, entry)
+        rivals = self._rivals[table, entry.prefix]
+        rank, least = rivals.index(config.name), 1 if entry.prefix.version == 6 else 0  # 0 means 1024 there
+        if table != MAIN_TABLE or entry.prefix not in (EVERYTHING, EVERYTHING_6):
+            return least + rank
+        others = [route.metric for route in self._others if route.prefix == entry.prefix]
+        room = min([DEFAULT_METRIC + len(rivals), *others]) - len(rivals)
+        return max(least, room + rank)  # at equal metrics the route that is added last comes first
+
+
+def _inside(want: Want, metrics: _Metrics) -> list[Route]:
+    """The routes into the tunnel. One to the server alone would be its own undoing."""
+    assert want.link
+    servers = {IPv4Network(address) for address, _ in want.servers}
+    return [
+        Route(
+            entry.prefix,
+            want.link.index,
+            metric=metrics.of(want.config, entry),
+            source=entry.source,
+            table=_table(want.config, entry),
+            scope=SCOPE_LINK if entry.scope is Scope.LINK else SCOPE_UNIVERSE,
+        )
+        for entry in entries(want.config)
+        if entry.prefix not in servers and (entry.prefix.version == 4 or want.link.six)
+    ]
+
+
+def _rules(want: Want, order: int) -> list[Rule]:
+    """What leads into the tunnel's own table, while it is up or guarded."""
+    config = want.config
+    if not want.link and not want.guarded:
+        return []
+    versions = (4, 6) if config.ipv6 or (want.guarded and config.default_route) else (4,)
+    return [
+        Rule(
+            version,
+            RULE_PRIORITY + order if rule.priority is None else rule.priority,
+            config.table,
+            source=rule.source,
+            fwmark=rule.fwmark,
+            uids=rule.uids,
+        )
+        for rule in config.rules
+        for version in versions
+        if rule.source is None or rule.source.version == version
+    ]
+
+
+# --- beside the tunnel ---
+
+
+def _to_servers(want: Want) -> list[Route]:
+    """The ways to the servers that the tunnel, its guard or its peer's address would hide."""
+    found = set()
+    for address, path in want.servers:
+        tables = {
+            _table(want.config, entry)
+            for entry in entries(want.config)
+            if address in entry.prefix and entry.prefix.prefixlen >= path.length
+        }
+        if want.link and want.link.peer == address:
+            tables.add(MAIN_TABLE)
+        for table in tables:
+            beside = MAIN_TABLE if table == GUARD_TABLE else table
+            found.add(Route(IPv4Network(address), path.interface, path.gateway, source=path.source, table=beside))
+    return sorted(found, key=str)
+
+
+# --- the guard ---
+
+
+def _guarded_places(want: Want) -> list[tuple[int, Prefix]]:
+    """What may go no other way, by table: IPv6 with everything, whether the tunnel carries it or not."""
+    config = want.config
+    six = [RouteEntry(EVERYTHING_6)] if config.default_route and not config.ipv6 else []
+    servers = {IPv4Network(address) for address, _ in want.servers}
+    places = {(_table(config, entry), entry.prefix) for entry in [*entries(config), *six]}
+    return sorted((place for place in places if place[1] not in servers), key=str)
+
+
+def _barred(want: Want) -> list[Route]:
+    """Under the routes in a table of the tunnel's own."""
+    if not want.guarded:
+        return []
+    return [
+        Route(prefix, metric=GUARD_METRIC, table=table, kind=Kind.UNREACHABLE)
+        for table, prefix in _guarded_places(want)
+        if table != GUARD_TABLE
+    ]
+
+
+def _guards(want: Want) -> list[Rule]:
+    """Before the main table. Longer prefixes come first."""
+    if not want.guarded:
+        return []
+    found = []
+    for table, prefix in _guarded_places(want):
+        if table == GUARD_TABLE:
+            first = GUARD_PRIORITY + _STEP * (prefix.max_prefixlen - prefix.prefixlen)
+            to = prefix if prefix.prefixlen else None
+            found += [
+                Rule(prefix.version, first, MAIN_TABLE, destination=to, suppress=prefix.prefixlen),
+                Rule(prefix.version, first + 1, GUARD_TABLE, destination=to),
+                Rule(prefix.version, first + 2, None, destination=to),
+            ]
+    return found
+
+
+# --- what to change ---
+
+
+def changes(
+    wanted: Collection[Route | Rule], present: Iterable[Route | Rule]
+) -> tuple[list[Route | Rule], list[Route | Rule]]:
+    """(to add, to remove): what makes our part of the tables the wanted one, each in the order in which to do it.
+
+    To be done in that order, adding first. A route to a host comes before the one that would swallow it, routes come
+    before the rules that lead to them, and what is closer is let through before the rest is barred; to remove, the
+    other way about.
+    """
+    ours = {item for item in present if item.protocol == PROTOCOL}
+    wanted = frozenset(wanted)
+    return sorted(wanted - ours, key=_order), sorted(ours - wanted, key=_order, reverse=True)
+
+
+def _order(item: Route | Rule) -> tuple[int, int, str]:
+    if isinstance(item, Rule):
+        return (1, item.priority, str(item))
+    return (0, -item.prefix.prefixlen, f"{item} {item.interface}")
+
+
+def summary(plans: Mapping[str, Plan]) -> frozenset[Route | Rule]:
+    """What all of the tunnels want."""
+    return frozenset[Route | Rule]().union(*(one.all for one in plans.values()))

@@ -1,0 +1,213 @@
+"""Routes and rules as rtnetlink(7) messages and back. The only module that imports pyroute2.
+
+Of pyroute2 it takes the message classes, which are the same from 0.7 to 0.9, and not IPRoute: in 0.7 that loses
+events which arrive beside a request, and in 0.9 it is dead after an overrun.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from ipaddress import IPv4Address, ip_address, ip_network
+from typing import Any
+
+from pyroute2.netlink.rtnl.fibmsg import fibmsg
+from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
+from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
+from pyroute2.netlink.rtnl.marshal import MarshalRtnl
+from pyroute2.netlink.rtnl.rtmsg import rtmsg
+
+from pptpd_manager.routes import PROTOCOL, Kind, Route, Rule
+from pptpd_manager.routing import MAIN_TABLE, Address, Prefix
+
+# linux/rtnetlink.h, linux/netlink.h
+NEWLINK, DELLINK, GETLINK, NEWADDR, DELADDR, GETADDR = 16, 17, 18, 20, 21, 22
+NEWROUTE, DELROUTE, GETROUTE, NEWRULE, DELRULE, GETRULE = 24, 25, 26, 32, 33, 34
+ERROR, DONE = 2, 3
+REQUEST, ACK, DUMP, EXCLUSIVE, CREATE = 0x1, 0x4, 0x300, 0x200, 0x400
+_COMPAT_TABLE, _FIB_MATCH = 252, 0x2000
+_TO_TABLE, _UNREACHABLE = 1, 7  # linux/fib_rules.h
+_NONE = 0xFFFFFFFF
+_KINDS = {kind.value: kind for kind in Kind}
+FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
+
+
+def decoder() -> Callable[[bytes], Any]:
+    """What turns received bytes into messages."""
+    parse: Callable[[bytes], Any] = MarshalRtnl().parse
+    return parse
+
+
+def encode(message: Any, kind: int, flags: int, sequence: int) -> bytes:
+    """A request's bytes."""
+    header = message["header"]
+    header["type"], header["flags"], header["sequence_number"] = kind, flags | REQUEST, sequence
+    message.encode()
+    return bytes(message.data)
+
+
+def code(message: Any) -> int:
+    """The errno in an NLMSG_ERROR, 0 for an acknowledgement."""
+    error = message["header"]["error"]
+    return int(error.code) if error is not None else 0
+
+
+# --- requests ---
+
+
+def all_links() -> Any:
+    """For a dump of the interfaces."""
+    return ifinfmsg()
+
+
+def all_addresses(version: int) -> Any:
+    """For a dump of the addresses."""
+    message = ifaddrmsg()
+    message["family"] = FAMILIES[version]
+    return message
+
+
+def main_table(version: int) -> Any:
+    """For a dump of the main table's unicast routes."""
+    message = rtmsg()
+    message["family"], message["table"], message["type"] = FAMILIES[version], MAIN_TABLE, Kind.UNICAST.value
+    return message
+
+
+def our_routes(version: int) -> Any:
+    """For a dump of the routes of ours in all tables."""
+    message = rtmsg()
+    message["family"], message["proto"] = FAMILIES[version], PROTOCOL
+    return message
+
+
+def all_rules(version: int) -> Any:
+    """For a dump of the rules; the kernel has no filter for ours."""
+    message = fibmsg()
+    message["family"] = FAMILIES[version]
+    return message
+
+
+def way_to(address: IPv4Address) -> Any:
+    """For the route that the kernel takes."""
+    message = rtmsg()
+    message["family"], message["dst_len"], message["flags"] = socket.AF_INET, 32, _FIB_MATCH
+    message["attrs"] = [["RTA_DST", str(address)]]
+    return message
+
+
+def request(item: Route | Rule) -> Any:
+    """A route or rule as the kernel wants it, to be added or deleted."""
+    return _rule_request(item) if isinstance(item, Rule) else _route_request(item)
+
+
+def _route_request(route: Route) -> Any:
+    message = rtmsg()
+    message["family"], message["dst_len"] = FAMILIES[route.prefix.version], route.prefix.prefixlen
+    message["table"] = route.table if route.table < 256 else _COMPAT_TABLE
+    message["proto"], message["type"], message["scope"] = route.protocol, route.kind.value, route.scope
+    attributes: list[list[object]] = [["RTA_DST", str(route.prefix.network_address)]] if route.prefix.prefixlen else []
+    attributes += [["RTA_TABLE", route.table], ["RTA_PRIORITY", route.metric]]
+    attributes += [["RTA_OIF", route.interface]] if route.interface else []
+    attributes += [["RTA_GATEWAY", str(route.gateway)]] if route.gateway else []
+    attributes += [["RTA_PREFSRC", str(route.source)]] if route.source else []
+    message["attrs"] = attributes
+    return message
+
+
+def _rule_request(rule: Rule) -> Any:
+    message = fibmsg()
+    message["family"] = FAMILIES[rule.version]
+    message["action"] = _UNREACHABLE if rule.table is None else _TO_TABLE
+    message["table"] = (rule.table or 0) if (rule.table or 0) < 256 else _COMPAT_TABLE
+    attributes: list[list[object]] = [["FRA_PRIORITY", rule.priority], ["FRA_PROTOCOL", rule.protocol]]
+    attributes += [["FRA_TABLE", rule.table]] if rule.table is not None else []
+    for name, length, prefix in (("FRA_SRC", "src_len", rule.source), ("FRA_DST", "dst_len", rule.destination)):
+        if prefix is not None:
+            message[length] = prefix.prefixlen
+            attributes += [[name, str(prefix.network_address)]] if prefix.prefixlen else []
+    if rule.fwmark:
+        attributes += [["FRA_FWMARK", rule.fwmark[0]], ["FRA_FWMASK", rule.fwmark[1]]]
+    attributes += [["FRA_UID_RANGE", f"{rule.uids[0]}:{rule.uids[1]}"]] if rule.uids else []
+    attributes += [["FRA_SUPPRESS_PREFIXLEN", rule.suppress]] if rule.suppress is not None else []
+    message["attrs"] = attributes
+    return message
+
+
+# --- answers ---
+
+
+def address(message: Any, name: str) -> IPv4Address | None:
+    """An IPv4 address among the attributes."""
+    value = message.get_attr(name)
+    return IPv4Address(value) if value else None
+
+
+def hop(message: Any) -> tuple[int, IPv4Address | None]:
+    """Interface (0: none) and gateway of a route; of several next hops always the first: a path that stays."""
+    interface = message.get_attr("RTA_OIF")
+    if interface is None and (hops := message.get_attr("RTA_MULTIPATH")):
+        return int(hops[0].get("oif", 0)), _gateway(hops[0])
+    return int(interface or 0), _gateway(message)
+
+
+def _gateway(message: Any) -> IPv4Address | None:
+    if not hasattr(message, "get_attr"):
+        return None
+    value = message.get_attr("RTA_GATEWAY")
+    return IPv4Address(value) if value and ":" not in value else None  # none of ours, and only IPv4 leads to servers
+
+
+def route(message: Any) -> Route | None:
+    """The route in a message; None for a kind that is of no concern."""
+    if message["family"] not in FAMILIES.values() or message["type"] not in _KINDS:
+        return None
+    version = 4 if message["family"] == socket.AF_INET else 6
+    kind = _KINDS[message["type"]]
+    interface, gateway = hop(message)
+    source = message.get_attr("RTA_PREFSRC")
+    return Route(
+        _prefix(version, message.get_attr("RTA_DST"), message["dst_len"]),
+        interface if kind is Kind.UNICAST else 0,  # IPv6 has such routes on lo
+        gateway,
+        message.get_attr("RTA_PRIORITY") or 0,
+        _address(source),
+        message["proto"],
+        message.get_attr("RTA_TABLE") or message["table"],
+        message["scope"],
+        kind,
+    )
+
+
+def rule(message: Any) -> Rule | None:
+    """The rule in a message if it is of ours."""
+    if message["family"] not in FAMILIES.values() or message.get_attr("FRA_PROTOCOL") != PROTOCOL:
+        return None
+    version = 4 if message["family"] == socket.AF_INET else 6
+    mark, uids, suppress = map(message.get_attr, ("FRA_FWMARK", "FRA_UID_RANGE", "FRA_SUPPRESS_PREFIXLEN"))
+    first, _, last = (uids or "").partition(":")
+    ends = (("FRA_SRC", "src_len"), ("FRA_DST", "dst_len"))
+    source, destination = (_end(version, message.get_attr(name), message[length]) for name, length in ends)
+    return Rule(
+        version,
+        message.get_attr("FRA_PRIORITY") or 0,
+        None if message["action"] == _UNREACHABLE else message.get_attr("FRA_TABLE"),
+        source,
+        destination,
+        (mark, message.get_attr("FRA_FWMASK")) if mark is not None else None,
+        (int(first), int(last)) if uids else None,
+        suppress if suppress not in (None, _NONE, -1) else None,
+    )
+
+
+def _address(value: str | None) -> Address | None:
+    return ip_address(value) if value else None
+
+
+def _prefix(version: int, value: str | None, length: int) -> Prefix:
+    return ip_network((value or ("0.0.0.0" if version == 4 else "::"), length))
+
+
+def _end(version: int, value: str | None, length: int) -> Prefix | None:
+    """None: any. A rule of ours to everything says so, which the kernel does not keep."""
+    return _prefix(version, value, length) if length else None

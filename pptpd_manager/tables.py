@@ -1,0 +1,82 @@
+"""Makes our part of the kernel's tables what is planned, and keeps it so, without a fight."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+
+from pptpd_manager import journal, planner
+from pptpd_manager.losses import HOLD_SECONDS, Losses
+from pptpd_manager.netlink import Netlink
+from pptpd_manager.planner import Plan
+from pptpd_manager.routes import Route, Rule
+from pptpd_manager.timers import Timers
+from pptpd_manager.units import unit_name
+
+log = logging.getLogger(__name__)
+
+Item = Route | Rule
+
+
+class Tables:
+    """installed: what is wanted and there. on_due: called when something that was left alone is to be put back."""
+
+    def __init__(
+        self, netlink: Netlink, timers: Timers, clock: Callable[[], float], on_due: Callable[[], None]
+    ) -> None:
+        self._netlink, self._timers, self._clock, self._on_due = netlink, timers, clock, on_due
+        self._refused: dict[Item, str] = {}
+        self._losses: dict[Item, Losses] = {}
+        self.installed: frozenset[Item] = frozenset()
+
+    def sync(self, plans: Mapping[str, Plan], left_alone: Callable[[Item], bool]) -> dict[Item, str]:
+        """Change what is to be changed; what the kernel refuses, with its word. left_alone: not ours to remove."""
+        wanted = planner.summary(plans)
+        add, remove = planner.changes(wanted, self._netlink.ours())
+        lost = [item for item in add if item in self.installed]
+        held = self._held(lost)
+        add = [item for item in add if item not in held]
+        refused = dict(self._netlink.apply(add, [item for item in remove if not left_alone(item)]))
+        for item, error in refused.items():
+            if self._refused.get(item) != error:
+                log.warning("the kernel refuses the %s: %s", _named(item), error, extra=_of(item, plans))
+        for item in lost:
+            if item not in refused:
+                self._tell(item, held, plans)
+        self._refused = refused
+        self.installed = wanted - frozenset(refused) - held
+        return refused
+
+    def _held(self, lost: list[Item]) -> frozenset[Item]:
+        """What is left alone now; counts the losses."""
+        now = self._clock()
+        self._losses = {item: losses for item, losses in self._losses.items() if not losses.over(now)}
+        for item in lost:
+            self._losses[item] = self._losses.get(item, Losses()).lost(now)
+        held = {item: losses.until for item, losses in self._losses.items() if losses.held(now)}
+        if held:
+            self._timers.start("losses", min(held.values()) - now + 0.001, self._on_due)
+        return frozenset(held)
+
+    def _tell(self, item: Item, held: frozenset[Item], plans: Mapping[str, Plan]) -> None:
+        if item in held:
+            log.error(
+                "the %s is removed again and again by somebody else; it is left alone for %d s",
+                _named(item),
+                HOLD_SECONDS,
+                extra=_of(item, plans),
+            )
+        elif len(self._losses[item].times) == 1:  # one word for a quick succession
+            log.warning(
+                "the %s was removed or replaced by somebody else, and is back", _named(item), extra=_of(item, plans)
+            )
+
+
+def _named(item: Item) -> str:
+    return f"rule {item}" if isinstance(item, Rule) else f"route {item}"
+
+
+def _of(item: Item, plans: Mapping[str, Plan]) -> dict[str, dict[str, str]]:
+    """The journal's fields of the first tunnel that wants it."""
+    name = next((name for name, plan in plans.items() if item in plan.all), "")
+    return journal.of_tunnel(name, unit_name(name)) if name else {}

@@ -72,7 +72,7 @@ class Engine:
         self._absent = Failure(reasons.NOT_CONFIGURED)
         self._tables = Tables(edges.netlink, edges.timers, edges.clock, self.sync_routes)
         self._file_order: tuple[str, ...] = ()  # of the tunnels in the file
-        self._due: set[str] = set()  # tunnels that systemd is about to start
+        self._due: set[str] = set()  # tunnels whose units run, or are about to
         self._adopting = True  # until then nobody knows which routes are wanted
         self._asleep = False
         self._by_rules: set[str] = set()  # tunnels whose server is reached by more than the main table
@@ -235,13 +235,13 @@ class Engine:
     def unit_changed(self, name: str, unit: UnitState) -> None:
         """The unit is in that state; one that systemd is about to start is not taken for stopped."""
         self._note_due(name, unit)
-        if name in self.tunnels and name not in self._due:
+        if name in self.tunnels and not unit.starts:
             self.feed(name, events.UnitChanged(unit.active, unit.sub, unit.run))
 
     def _note_due(self, name: str, unit: UnitState) -> None:
-        """Note whether systemd is about to start the unit: from then on its tunnel is guarded."""
+        """Note whether the unit is about to run, or does: its tunnel is guarded also before its process has asked."""
         before = name in self._due
-        due = unit.active in ("inactive", "failed") and unit.job in ("start", "restart")
+        due = unit.starts or unit.active in ("activating", "active", "reloading")
         (self._due.add if due else self._due.discard)(name)
         if due != before:
             self.sync_routes()

@@ -39,6 +39,11 @@ class UnitState:
     active_since: float = 0.0
     job: str = ""
 
+    @property
+    def starts(self) -> bool:
+        """Whether it is down and systemd is about to start it."""
+        return self.active in ("inactive", "failed") and self.job in ("start", "restart")
+
 
 def unit_name(tunnel: str) -> str:
     """The name of the tunnel's unit."""

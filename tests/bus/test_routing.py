@@ -141,8 +141,13 @@ def test_a_unit_that_systemd_is_about_to_start_is_guarded(bare: World) -> None:
     bare.enqueue("office")
     bare.start()
     assert rules(bare) == GUARD
+    run = bare.set_unit("office", "activating", "start", new_run=True)
+    bare.call("ListTunnels")
+    assert rules(bare) == GUARD and bare.state("office") == "idle", "its process has not asked yet"
+    assert bare.dial("office", run).startswith("dial ")
+    assert rules(bare) == GUARD
     bare.set_unit("office", "inactive", "dead")
-    until(lambda: rules(bare) == [], "the guard to be gone with the job")
+    until(lambda: rules(bare) == [], "the guard to be gone with the unit")
 
 
 def test_a_reload_changes_the_guard_under_a_running_tunnel(up: World) -> None:

@@ -9,7 +9,7 @@ import measure
 import pytest
 import recovery
 
-FAULTS = recovery.faults(drop_seconds=30)
+FAULTS = recovery.faults(drop_seconds=22)
 PINGS = """\
 PING 192.168.10.1 (192.168.10.1) 56(84) bytes of data.
 [100.100000] 64 bytes from 192.168.10.1: icmp_seq=1 ttl=64 time=0.62 ms
@@ -43,12 +43,9 @@ def test_the_kernel_is_read_right() -> None:
     assert recovery.went_down(before, "pptp-work", begun) == 0.0
 
 
-@pytest.mark.parametrize(
-    ("name", "count"), [("session-ended", 3), ("server-away-20", 1), ("silent-drop", 1)], ids=lambda value: str(value)
-)
-def test_it_comes_back_by_itself(name: str, count: int) -> None:
+@pytest.mark.parametrize("name", ["session-ended", "server-away-20", "silent-drop"])
+def test_it_comes_back_by_itself(name: str) -> None:
     lab.configure({"work": lab.ALICE})
-    outcomes = [recovery.trial(measure.OURS, FAULTS[name]) for _ in range(count)]
-    print(recovery.plain(recovery.rows({(FAULTS[name], measure.OURS): outcomes})))
-    assert all(outcome.outage is not None and outcome.route for outcome in outcomes)
-    assert all(outcome.noticed is not None for outcome in outcomes)
+    outcome = recovery.trial(measure.OURS, FAULTS[name])
+    print(recovery.plain(recovery.rows({(FAULTS[name], measure.OURS): [outcome]})))
+    assert outcome.outage is not None and outcome.route and outcome.noticed is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
@@ -112,6 +113,8 @@ class _Daemon:
         self._listed = True
         if not self._settings.problems:  # what is not in the file any more is to stop
             self._engine.configure(self._settings.config, self._settings.absent)
+        gc.collect()
+        gc.freeze()  # what is there now stays: not to be looked through again while packets wait for routes
         self._notify.ready()
         self._tell()
         log.info(

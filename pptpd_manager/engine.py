@@ -317,10 +317,11 @@ class Engine:
         """Whether a rule of ours may be why there is no way."""
         return any(isinstance(item, Rule) and item.table is None for item in self.installed)
 
-    def _path_by_table(self, address: IPv4Address) -> Path | None:
-        """The way to address by the main table alone, without our routes and tunnels."""
+    def _path_by_table(self, address: IPv4Address, table: list[Route] | None = None) -> Path | None:
+        """The way to address by the main table alone, without our routes and tunnels. table: it, read already."""
         netlink = self._edges.netlink
-        path = routes.lookup(address, netlink.table(), netlink.tunnel_indexes())
+        table = netlink.table() if table is None else table
+        path = routes.lookup(address, table, netlink.tunnel_indexes())
         return netlink.located(path) if path else None
 
     def _watch(self, name: str, action: events.WatchProcesses) -> None:
@@ -343,14 +344,14 @@ class Engine:
         """Make our part of the kernel's tables what the tunnels want; tell those that wait for it."""
         if self._adopting:
             return
-        wants = [self._want(t, t.config) for name in self._names() if (t := self.tunnels[name]).config]
         table = self._edges.netlink.table()
+        wants = [self._want(t, t.config, table) for name in self._names() if (t := self.tunnels[name]).config]
         if any(want.config.default_route and want.config.ipv6 for want in wants):
             table += self._edges.netlink.table(6)
         plans = planner.plan(wants, table)
-        refused = self._tables.sync(plans, self._left_alone)
+        refused, late = self._tables.sync(plans, self._left_alone)
         for name, mine in plans.items():
-            if name in self.tunnels and self.tunnels[name].wants_routes:
+            if name in self.tunnels and self.tunnels[name].wants_routes and not mine.all & late:
                 bad = sorted(f"{item}: {refused[item]}" for item in mine.all if item in refused)
                 self._synced(name, bad)
 
@@ -373,16 +374,16 @@ class Engine:
             for t in unknown
         )
 
-    def _want(self, t: Tunnel, config: TunnelConfig) -> Want:
+    def _want(self, t: Tunnel, config: TunnelConfig, table: list[Route]) -> Want:
         """The tunnel as the planner sees it."""
         wanted = t.state is not State.IDLE or t.name in self._due
         guarded = config.guard and wanted
         servers = dict[IPv4Address, Path | None]()
         if guarded:  # also those that it is about to be dialled to, or knocks at
             known = {*t.candidates, *([t.target] if t.target else [])}
-            servers = {address: self._path_by_table(address) for address in known}
+            servers = {address: self._path_by_table(address, table) for address in known}
         if t.address and t.path and not t.ended:
-            plain = self._path_by_table(t.address)
+            plain = self._path_by_table(t.address, table)
             servers[t.address] = replace(t.path, length=plain.length if plain == t.path else 0)
         return Want(
             config,

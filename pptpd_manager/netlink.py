@@ -25,7 +25,7 @@ _SO_RCVBUFFORCE = 33
 _SOL_NETLINK, _NETLINK_GET_STRICT_CHK = 270, 12
 # linux/rtnetlink.h, enum rtnetlink_groups: LINK, and IFADDR, ROUTE and RULE of IPv4 and of IPv6
 _GROUPS = sum(1 << (group - 1) for group in (1, 5, 7, 8, 9, 11, 19))
-_ROUTING = (rtnetlink.NEWROUTE, rtnetlink.DELROUTE, rtnetlink.NEWRULE, rtnetlink.DELRULE)
+_ROUTES, _RULES = (rtnetlink.NEWROUTE, rtnetlink.DELROUTE), (rtnetlink.NEWRULE, rtnetlink.DELRULE)
 _NOT_THERE = (errno.EAFNOSUPPORT, errno.EOPNOTSUPP, errno.EPROTONOSUPPORT)  # a kernel without IPv6 or without rules
 # linux/if.h
 _IFF_UP, _IFF_LOOPBACK, _IFF_RUNNING = 0x1, 0x8, 0x40
@@ -47,6 +47,7 @@ class Netlink:
         """Subscribe first, then read everything, so that nothing falls between. Raises OSError."""
         self._on_links, self._on_routes = on_links, on_routes
         self._interfaces: dict[int, _Interface] = {}
+        self._rules: list[Rule] | None = None  # ours, as last read; None: to be read
         self._decode = rtnetlink.decoder()
         self._sequence = 0
         self._requests = _socket(0)
@@ -114,9 +115,10 @@ class Netlink:
         for version in rtnetlink.FAMILIES:
             routes = map(rtnetlink.route, self._dump(rtnetlink.our_routes(version), rtnetlink.GETROUTE))
             found += [route for route in routes if route and route.protocol == PROTOCOL]
-            rules = map(rtnetlink.rule, self._dump(rtnetlink.all_rules(version), rtnetlink.GETRULE))
-            found += [rule for rule in rules if rule]
-        return found
+        if self._rules is None:  # unlike of routes, the kernel tells of each one that goes
+            dumps = [self._dump(rtnetlink.all_rules(version), rtnetlink.GETRULE) for version in rtnetlink.FAMILIES]
+            self._rules = [rule for dump in dumps for message in dump if (rule := rtnetlink.rule(message))]
+        return found + self._rules
 
     def path(self, address: IPv4Address) -> tuple[Path | None, bool]:
         """How the kernel sends packets to address, by all of its rules; and whether a route of ours decides that.
@@ -152,8 +154,8 @@ class Netlink:
 
     # --- what it is told ---
 
-    def apply(self, add: Sequence[Route | Rule], remove: Sequence[Route | Rule]) -> list[tuple[Route | Rule, str]]:
-        """Add and remove routes and rules in one batch, in that order. Returns the ones refused, with the word for it.
+    def apply(self, add: Sequence[Route | Rule], remove: Sequence[Route | Rule]) -> list[tuple[Route | Rule, int]]:
+        """Add and remove routes and rules in one batch, in that order. Returns the ones refused, with the errno.
 
         A route is put before one of somebody else's with the same prefix and metric, which stays and counts again
         when ours goes (`ip route prepend`). What is there already, or gone already, is well; so is a rule or a bar for
@@ -166,12 +168,14 @@ class Netlink:
         if not batch:
             return []
         self._requests.send(batch)
+        if any(isinstance(item, Rule) for item, _, _ in orders):
+            self._rules = None
         refused = []
         for message in self._replies(len(orders)):
             item, _kind, harmless = orders[message["header"]["sequence_number"] - first]
             code = rtnetlink.code(message)
             if code not in (0, harmless) and not (code in _NOT_THERE and _is_six(item)):
-                refused.append((item, os.strerror(code)))
+                refused.append((item, code))
         return refused
 
     # --- netlink itself ---
@@ -215,6 +219,7 @@ class Netlink:
 
     def _read_all(self) -> None:
         self._interfaces.clear()
+        self._rules = None
         for message in self._dump(rtnetlink.all_links(), rtnetlink.GETLINK):
             self._take(message)
         for version in rtnetlink.FAMILIES:
@@ -239,8 +244,10 @@ class Netlink:
                 links = routes = True
                 continue
             for message in self._decode(data):
-                if message["header"]["type"] in _ROUTING:
+                kind = message["header"]["type"]
+                if kind in _ROUTES + _RULES:
                     routes = True
+                    self._rules = None if kind in _RULES else self._rules
                 else:
                     links = self._take(message) or links
         if links:

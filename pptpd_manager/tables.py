@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 from collections.abc import Callable, Mapping
 
 from pptpd_manager import journal, planner
@@ -16,6 +18,7 @@ from pptpd_manager.units import unit_name
 log = logging.getLogger(__name__)
 
 Item = Route | Rule
+_LINK_DOWN = (errno.ENETDOWN, errno.ENODEV)
 
 
 class Tables:
@@ -29,23 +32,31 @@ class Tables:
         self._losses: dict[Item, Losses] = {}
         self.installed: frozenset[Item] = frozenset()
 
-    def sync(self, plans: Mapping[str, Plan], left_alone: Callable[[Item], bool]) -> dict[Item, str]:
-        """Change what is to be changed; what the kernel refuses, with its word. left_alone: not ours to remove."""
+    def sync(
+        self, plans: Mapping[str, Plan], left_alone: Callable[[Item], bool]
+    ) -> tuple[dict[Item, str], frozenset[Item]]:
+        """Change what is to be changed. left_alone: not ours to remove.
+
+        Returns what the kernel refuses, with its word; and what has to wait, since its link has just gone down, which
+        nobody has told us yet.
+        """
         wanted = planner.summary(plans)
         add, remove = planner.changes(wanted, self._netlink.ours())
         lost = [item for item in add if item in self.installed]
         held = self._held(lost)
         add = [item for item in add if item not in held]
-        refused = dict(self._netlink.apply(add, [item for item in remove if not left_alone(item)]))
+        codes = dict(self._netlink.apply(add, [item for item in remove if not left_alone(item)]))
+        late = frozenset(item for item, code in codes.items() if code in _LINK_DOWN)
+        refused = {item: os.strerror(code) for item, code in codes.items() if item not in late}
         for item, error in refused.items():
             if self._refused.get(item) != error:
                 log.warning("the kernel refuses the %s: %s", _named(item), error, extra=_of(item, plans))
         for item in lost:
-            if item not in refused:
+            if item not in codes:
                 self._tell(item, held, plans)
         self._refused = refused
-        self.installed = wanted - frozenset(refused) - held
-        return refused
+        self.installed = wanted - frozenset(codes) - held
+        return refused, late
 
     def _held(self, lost: list[Item]) -> frozenset[Item]:
         """What is left alone now; counts the losses."""

@@ -101,13 +101,13 @@ def test_a_guard_is_there_from_the_wish_to_its_end(up: World) -> None:
     up.ended("office", run, status="16")
     up.set_unit("office", "activating", "auto-restart")
     assert rules(up) == GUARD
+    warns(up, "The server ended the session.")
     crash(up)
     assert (rules(up), rules(up, 6)) == (GUARD, GUARD_6), "without a manager as well"
     up.start()
     assert (rules(up), rules(up, 6)) == (GUARD, GUARD_6)
     up.set_unit("office", "inactive", "dead")
     until(lambda: rules(up) == rules(up, 6) == ours(up) == [], "nothing to be left")
-    warns(up, "The server ended the session.")
 
 
 def test_a_guard_of_a_tunnel_that_gave_up_stays_until_it_is_stopped(up: World) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -437,10 +438,10 @@ def test_refused_routes_are_told_and_the_others_applied(watched: Watched) -> Non
     no_source = Route(net("192.168.50.0/24"), wan, source=address("203.0.113.2"))
     refused = watched.netlink.apply([no_gateway, no_link, link_down, no_source, good], [])
     assert refused == [
-        (no_gateway, "Network is unreachable"),
-        (no_link, "No such device"),
-        (link_down, "Network is down"),
-        (no_source, "Invalid argument"),
+        (no_gateway, errno.ENETUNREACH),
+        (no_link, errno.ENODEV),
+        (link_down, errno.ENETDOWN),
+        (no_source, errno.EINVAL),
     ]
     assert [route for route in watched.netlink.table() if route.protocol == routes.PROTOCOL] == [good]
 

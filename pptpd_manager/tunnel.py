@@ -13,6 +13,9 @@ from pptpd_manager.events import Action
 from pptpd_manager.reasons import Failure
 from pptpd_manager.routes import Link, Path
 
+# With a guard of everything no name can be looked up elsewhere before the tunnel is up.
+GUARD_ADVICE = "The guard lets nothing out but to the local network: give the server's address instead of its name. "
+
 
 class State(Enum):
     """What a tunnel is doing. The same words are on D-Bus."""
@@ -124,7 +127,9 @@ class Tunnel:
     def advice(self, failure: Failure) -> str:
         """What to do about a failure of this tunnel; "" if there is nothing to do."""
         server = self.config.server if self.config else "SERVER"
-        return failure.reason.advice.format(
+        barred = self.config is not None and self.config.guard and self.config.default_route
+        more = GUARD_ADVICE if barred and failure.reason is reasons.NAME_SERVER_SILENT else ""
+        return more + failure.reason.advice.format(
             name=self.name,
             server=server,
             address=self.target if self.target and len(self.candidates) < 2 else server,  # which of them may change

@@ -87,6 +87,45 @@ def test_a_route_of_somebody_else_to_the_same_prefix_is_spared() -> None:
         lab.out("ip", "route", "del", "192.168.10.0/24")
 
 
+SIX = {**lab.ALICE, "ipv6": True, "routes": ["192.168.10.0/24", "fd00:10::/64"]}
+
+
+def test_ipv6_through_the_tunnel() -> None:
+    lab.out("ip", "-n", "server", "address", "add", "fd00:10::1/64", "dev", "inside", "nodad")
+    try:
+        lab.configure({"work": SIX})
+        assert lab.systemctl("start", "pptp@work") == 0
+        lab.wait_for(lambda: "dev pptp-work" in lab.out("ip", "-6", "route", "show", "fd00:10::/64"), "the route")
+        assert lab.passes("fd00:10::1") and lab.passes()
+    finally:
+        lab.out("ip", "-n", "server", "address", "del", "fd00:10::1/64", "dev", "inside")
+
+
+def test_a_server_that_does_not_carry_ipv6_is_no_failure() -> None:
+    options = Path("/etc/lab/pptpd/main/pptpd-options")
+    before = options.read_text()
+    options.write_text(before + "noipv6\n")
+    lab.out("systemctl", "restart", "lab-pptpd@main")
+    try:
+        lab.configure({"work": SIX})
+        assert lab.systemctl("start", "pptp@work") == 0
+        assert lab.passes() and not lab.out("ip", "-6", "route", "show", "fd00:10::/64")
+    finally:
+        options.write_text(before)
+        lab.out("systemctl", "restart", "lab-pptpd@main")
+
+
+def test_of_two_tunnels_with_one_prefix_the_other_takes_over_at_once() -> None:
+    """The kernel has both routes, so there is no moment without one."""
+    lab.configure({"work": lab.ALICE, "spare": lab.ALICE})
+    assert lab.systemctl("start", "pptp@work", "pptp@spare") == 0
+    assert "dev pptp-work" in lab.out("ip", "route", "get", lab.INSIDE)
+    lab.out("kill", "-KILL", lab.show("work", "MainPID"))
+    lab.wait_for(lambda: "dev pptp-spare" in lab.out("ip", "route", "get", lab.INSIDE), "the other one")
+    assert lab.passes()
+    lab.wait_for(lambda: "dev pptp-work" in lab.out("ip", "route", "get", lab.INSIDE), "the first one again", 60)
+
+
 def test_scripts_of_the_user_run_with_their_six_arguments(tmp_path: Path) -> None:
     said = tmp_path / "said"
     scripts = [Path(f"/etc/ppp/{when}.d/zz-lab") for when in ("ip-up", "ip-down")]

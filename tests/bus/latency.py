@@ -1,8 +1,8 @@
-"""python3 -m tests.bus.latency [COUNT]: how long it takes from a link that is up to its ten routes in the table.
+"""python3 -m tests.bus.latency [COUNT]: how long the kernel waits for ten routes of a link that came up.
 
 As root, on any machine: the manager on a private bus, in a network namespace of its own, with a veth pair for a link.
-A second process takes the time at which the kernel tells of the link that is up, and of the tenth route. Prints
-median, 99th percentile and maximum. See test_latency.py.
+A second process takes the times at which the kernel tells of the link and of the routes. Also of a route that somebody
+removes, and that comes back. Prints median, 99th percentile and maximum. See test_latency.py.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+from .clients import until
 from .world import CONFIG, World
 
 ROUTES = 10
@@ -23,8 +24,8 @@ LINK = "pptp-office"
 LISTENER = Path(__file__).with_name("listener.py")
 
 
-def measured(world: World, count: int) -> list[float]:
-    """Seconds from the kernel's word on the link to the one on the last route, count times."""
+def measured(world: World, count: int) -> dict[str, list[float]]:
+    """Seconds by what was waited for: "up", count times, and "back", a few times."""
     prefixes = ", ".join(f"10.{n}.0.0/16" for n in range(ROUTES))
     world.configure(CONFIG.replace("[192.168.10.0/24]", f"[{prefixes}]"))
     world.start()
@@ -36,9 +37,16 @@ def measured(world: World, count: int) -> list[float]:
                 world.forget()
                 world.ip(f"link set {LINK} {way}")
                 world.wait_for_state("office", state)
+        for prefix in prefixes.split(", "):
+            world.ip(f"route delete {prefix}")
+            until(lambda prefix=prefix: prefix in world.ip("route"), "it to be back")  # type: ignore[misc]
         assert listener.stdin and listener.stdout
         listener.stdin.close()
-        return [float(line) for line in listener.stdout.read().split()]
+        found: dict[str, list[float]] = {"up": [], "back": []}
+        for line in listener.stdout:
+            name, seconds = line.split()
+            found[name].append(float(seconds))
+        return found
 
 
 @contextlib.contextmanager
@@ -51,22 +59,24 @@ def listening(world: World) -> Iterator[subprocess.Popen[str]]:
         yield listener
 
 
-def described(seconds: list[float]) -> str:
+def described(what: str, seconds: list[float]) -> str:
     """The figures in a line."""
     ordered = sorted(seconds)
     last = ordered[min(len(ordered) - 1, round(len(ordered) * 0.99))]
     figures = (("median", statistics.median(ordered)), ("99th percentile", last), ("maximum", ordered[-1]))
-    return f"link up to {ROUTES} routes, {len(ordered)} times: " + ", ".join(
-        f"{name} {value * 1000:.2f} ms" for name, value in figures
-    )
+    return f"{what}, {len(ordered)} times: " + ", ".join(f"{name} {value * 1000:.2f} ms" for name, value in figures)
+
+
+def show(found: dict[str, list[float]]) -> None:
+    """Print the figures."""
+    print(described(f"link up to {ROUTES} routes", found["up"]))
+    print(described("a route that is removed to its return", found["back"]))
 
 
 def main() -> None:
     count = int(sys.argv[1]) if sys.argv[1:] else 200
     with tempfile.TemporaryDirectory() as directory, ExitStack() as stack:
-        world = World(Path(directory), stack)
-        print(described(measured(world, count)))
-        world.stop()
+        show(measured(World(Path(directory), stack), count))
 
 
 if __name__ == "__main__":

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from .latency import described, measured
+from .latency import ROUTES, measured, show
 from .world import World
 
 
 def test_every_turn_is_measured(bare: World) -> None:
-    seconds = measured(bare, 5)
-    print(described(seconds))
-    assert len(seconds) == 5 and all(value > 0 for value in seconds)
+    found = measured(bare, 5)
+    show(found)
+    assert (len(found["up"]), len(found["back"])) == (5, ROUTES)
+    assert all(seconds > 0 for seconds in [*found["up"], *found["back"]])
+    bare.expected = [line for line in bare.log().splitlines() if "is back" in line]
+    assert len(bare.expected) == ROUTES

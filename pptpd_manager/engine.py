@@ -344,10 +344,13 @@ class Engine:
         """Make our part of the kernel's tables what the tunnels want; tell those that wait for it."""
         if self._adopting:
             return
-        table = self._edges.netlink.table()
-        wants = [self._want(t, t.config, table) for name in self._names() if (t := self.tunnels[name]).config]
-        if any(want.config.default_route and want.config.ipv6 for want in wants):
+        known = [(t, t.config) for name in self._names() if (t := self.tunnels[name]).config]
+        table = []
+        if any(planner.needs_table(config, t.address) for t, config in known):
+            table += self._edges.netlink.table()
+        if any(config.default_route and config.ipv6 for _, config in known):
             table += self._edges.netlink.table(6)
+        wants = [self._want(t, config, table) for t, config in known]
         plans = planner.plan(wants, table)
         refused, late = self._tables.sync(plans, self._left_alone)
         for name, mine in plans.items():

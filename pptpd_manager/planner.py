@@ -84,6 +84,12 @@ def plan(wants: Sequence[Want], table: Iterable[Route]) -> dict[str, Plan]:
     return found
 
 
+def needs_table(config: TunnelConfig, server: IPv4Address | None) -> bool:
+    """Whether what the tunnel wants depends on the routes of others: reading them takes time."""
+    covered = server is not None and any(server in entry.prefix for entry in config.routes)
+    return config.default_route or config.guard or covered
+
+
 def _first(route: Route, taken: set[Place]) -> bool:
     """Whether no other tunnel before has a route in that place; takes it."""
     place = (route.table, route.prefix, route.metric)

@@ -165,15 +165,15 @@ def route(message: Any) -> Route | None:
     version = 4 if message["family"] == socket.AF_INET else 6
     kind = _KINDS[message["type"]]
     interface, gateway = hop(message)
-    source = message.get_attr("RTA_PREFSRC")
+    attributes = {slot[0]: slot[1] for slot in message["attrs"]}  # get_attr() looks through all of them each time
     return Route(
-        _prefix(version, message.get_attr("RTA_DST"), message["dst_len"]),
+        _prefix(version, attributes.get("RTA_DST"), message["dst_len"]),
         interface if kind is Kind.UNICAST else 0,  # IPv6 has such routes on lo
         gateway,
-        message.get_attr("RTA_PRIORITY") or 0,
-        _address(source),
+        attributes.get("RTA_PRIORITY") or 0,
+        _address(attributes.get("RTA_PREFSRC")),
         message["proto"],
-        message.get_attr("RTA_TABLE") or message["table"],
+        attributes.get("RTA_TABLE") or message["table"],
         message["scope"],
         kind,
     )

@@ -7,7 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-WORK = {"server": "203.0.113.1", "username": "alice", "password": "secret", "routes": ["192.168.10.0/24"]}
+WORK = {
+    "server": "203.0.113.1",
+    "username": "alice",
+    "password": "secret",
+    "routes": ["192.168.10.0/24"],
+    "guard": True,
+}
 
 
 @dataclass(frozen=True)
@@ -57,7 +63,7 @@ APART = {
     "reasons": ("test_reasons.py", "test_scripted.py"),
     "recovery": ("test_recovery.py", "test_sleep.py", "test_uplink.py"),
     "faults": ("test_faults.py",),
-    "network": ("test_routes.py", "test_guard.py"),
+    "network": ("test_routes.py", "test_guard.py", "test_leftovers.py"),
 }
 SCENARIOS = {
     **{name: Scenario(bare, names) for name, names in APART.items()},

@@ -17,6 +17,9 @@ from pptpd_manager.routes import Link, Path
 GUARD_ADVICE = "The guard lets nothing out but to the local network: give the server's address instead of its name. "
 
 
+SHOWN = 3  # prefixes in a status
+
+
 class State(Enum):
     """What a tunnel is doing. The same words are on D-Bus."""
 
@@ -144,6 +147,15 @@ class Tunnel:
         """Why it last failed, and what to do about it."""
         return self.explain(self.failure) if self.failure else "Nothing has failed yet."
 
+    def guarding(self, text: str) -> str:
+        """The text of a status, with what the guard bars while the tunnel is down."""
+        if not (self.config and self.config.guard):
+            return text
+        prefixes = [str(entry.prefix) for entry in self.config.routes]
+        most = prefixes[:SHOWN] + ([f"{len(prefixes) - SHOWN} more"] if len(prefixes) > SHOWN else [])
+        what = "all but the server and the local network" if self.config.default_route else ", ".join(most)
+        return f"{text.rstrip('.')}; guarded: until it is up or stopped, {what} cannot be reached"
+
     @property
     def summary(self) -> str:
         """One line on a tunnel that is up."""
@@ -155,6 +167,7 @@ class Tunnel:
         return (
             f"{self.link.name} {self.link.local} to {self.link.peer} through {self.config.server}"
             f" ({self.address}); routes: {', '.join(via) if via else 'none'}"
+            + ("; guarded" if self.config.guard else "")
             + ("; NOT ENCRYPTED, the server refuses MPPE" if self.plain else "")
         )
 

@@ -115,7 +115,7 @@ def _knocking(t: Tunnel) -> str:
 
 
 def _wait(t: Tunnel, text: str) -> Step:
-    t = replace(t, state=State.WAITING)
+    t, text = replace(t, state=State.WAITING), t.guarding(text)
     if text == t.seen:
         return t, []
     return replace(t, asking=False, knocking=False), [Answer(t.run, Wait(text))]
@@ -137,7 +137,7 @@ def refuse(t: Tunnel, refusal: Refusal) -> Step:
     return t, [
         CancelTimer(Timer.CONNECT),
         CancelTimer(Timer.PAUSE),
-        Answer(t.run, GiveUp(refusal.status, t.explain(refusal.failure))),
+        Answer(t.run, GiveUp(refusal.status, t.guarding(t.explain(refusal.failure)))),
         *([Tell(refusal.failure)] if given_up else []),
     ]
 

@@ -154,7 +154,10 @@ class Tunnel:
         prefixes = [str(entry.prefix) for entry in self.config.routes]
         most = prefixes[:SHOWN] + ([f"{len(prefixes) - SHOWN} more"] if len(prefixes) > SHOWN else [])
         what = "all but the server and the local network" if self.config.default_route else ", ".join(most)
-        return f"{text.rstrip('.')}; guarded: until it is up or stopped, {what} cannot be reached"
+        end = "it is up or stopped"
+        if self.state is State.FAILED:  # `systemctl stop` does nothing to a unit that failed
+            end = f"it is up, or: systemctl reset-failed pptp@{self.name}"
+        return f"{text.rstrip('.')}; guarded: {what} cannot be reached until {end}"
 
     @property
     def summary(self) -> str:

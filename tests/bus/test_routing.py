@@ -115,7 +115,7 @@ def test_a_guard_of_a_tunnel_that_gave_up_stays_until_it_is_stopped(up: World) -
     up.ip("address delete 192.0.2.2/24 dev wan0")
     run = up.set_unit("office", "activating", "start", new_run=True)
     said = up.dial("office", run)
-    assert said.endswith("; guarded: until it is up or stopped, 192.168.10.0/24 cannot be reached"), said
+    assert said.endswith("; guarded: 192.168.10.0/24 cannot be reached until it is up or stopped"), said
     up.set_unit("office", "failed", "failed")
     until(lambda: len(rules(up)) == 3, "the guard")
     assert "to 192.168.10.0/24" in rules(up)[0]

@@ -110,13 +110,17 @@ def test_a_guard_is_there_from_the_wish_to_its_end(up: World) -> None:
     until(lambda: rules(up) == rules(up, 6) == ours(up) == [], "nothing to be left")
 
 
-def test_a_guard_of_a_tunnel_that_gave_up_stays_until_it_is_stopped(up: World) -> None:
+def test_the_status_of_a_tunnel_that_is_down_tells_of_its_guard(up: World) -> None:
     configure(up, "routes: [192.168.10.0/24]", "guard: true")
     up.ip("address delete 192.0.2.2/24 dev wan0")
     run = up.set_unit("office", "activating", "start", new_run=True)
     said = up.dial("office", run)
     assert said.endswith("; guarded: 192.168.10.0/24 cannot be reached until it is up or stopped"), said
-    up.set_unit("office", "failed", "failed")
+
+
+def test_a_guard_of_a_tunnel_that_gave_up_stays_until_it_is_stopped(up: World) -> None:
+    configure(up, "routes: [192.168.10.0/24]", "guard: true")
+    up.set_unit("office", "failed", "failed", new_run=True)
     until(lambda: len(rules(up)) == 3, "the guard")
     assert "to 192.168.10.0/24" in rules(up)[0]
     disconnect = up.begin("Disconnect", "office")

@@ -147,13 +147,14 @@ def test_nothing_leaks_while_it_is_wanted(six: None, tunnel: dict[str, object], 
 def test_a_guard_holds_while_a_tunnel_has_given_up() -> None:
     lab.configure({"work": {**EVERYTHING, "password": "wrong"}})
     assert lab.systemctl("start", "pptp@work") != 0
-    lab.wait_for(lambda: lab.state("work") == "failed", "given up")
+    lab.wait_for(lambda: lab.active("work") == "failed", "given up")
     assert not lab.passes(lab.INSIDE) and lab.passes(lab.SERVER) and lab.passes("192.0.2.1")
     assert "unreachable" in lab.out("ip", "rule") and "unreachable" in lab.out("ip", "-6", "rule")
     assert "cannot be reached until it is up, or: systemctl reset-failed pptp@work" in lab.status("work")
     assert lab.systemctl("reset-failed", "pptp@work") == 0
     lab.wait_for(lambda: "unreachable" not in lab.out("ip", "rule"), "the guard is gone")
     assert lab.systemctl("start", "pptp@work") != 0 and "unreachable" in lab.out("ip", "rule")
+    lab.wait_for(lambda: lab.active("work") == "failed", "given up")
     assert lab.call("Disconnect", "work").returncode == 0
     assert "unreachable" not in lab.out("ip", "rule")
 

@@ -130,7 +130,7 @@ class Netlink:
         if message["type"] != _UNICAST or interface is None:
             return None, False
         ours = message["proto"] == PROTOCOL or interface in self.tunnel_indexes()
-        return self.located(Path(interface, gateway, _address(message, "RTA_PREFSRC"))), ours
+        return self.located(Path(interface, gateway, _address(message, "RTA_PREFSRC"), mtu=_mtu(message))), ours
 
     def located(self, path: Path) -> Path:
         """The path with the address that packets leave with.
@@ -142,6 +142,27 @@ class Netlink:
         addresses = known.addresses if known else {}
         near = [local for local, peer in addresses.items() if path.gateway and path.gateway in peer.network]
         return replace(path, local=path.source or next(iter([*near, *addresses]), None))
+
+    def measured(self, path: Path, address: IPv4Address) -> Path:
+        """The path with the largest packet that goes to address in one piece: by the interface, its route and ICMP."""
+        known = self._interfaces.get(path.interface)
+        limits = (known.mtu if known else 0, path.mtu, self.learnt(path, address))
+        return replace(path, mtu=min((limit for limit in limits if limit), default=0))
+
+    def learnt(self, path: Path, address: IPv4Address) -> int:
+        """What a router further on said that it takes (ICMP, fragmentation needed); 0: none did in ten minutes.
+
+        Source: ip_rt_update_pmtu in the kernel's net/ipv4/route.c; such an entry is one that expires (rt_fill_info).
+        """
+        request = rtmsg()
+        request["family"], request["dst_len"] = socket.AF_INET, 32
+        request["attrs"] = [["RTA_DST", str(address)]]
+        try:
+            (message,) = self._ask(request, _GETROUTE, 0)
+        except OSError:
+            return 0
+        cached = message.get_attr("RTA_CACHEINFO") or {}
+        return _mtu(message) if message.get_attr("RTA_OIF") == path.interface and cached.get("rta_expires") else 0
 
     def running(self, index: int) -> bool:
         """Whether the interface is up and has its carrier; a driver that cannot tell has it. Source: netdevice(7)."""
@@ -170,6 +191,12 @@ class Netlink:
             if code not in (0, harmless):
                 refused.append((route, os.strerror(code)))
         return refused
+
+    def set_mtu(self, index: int, mtu: int) -> None:
+        """Give the interface that MTU. Raises OSError."""
+        request = ifinfmsg()
+        request["index"], request["attrs"] = index, [["IFLA_MTU", mtu]]
+        self._ask(request, _NEWLINK, _ACK)
 
     # --- netlink itself ---
 
@@ -303,6 +330,12 @@ def _address(message: Any, name: str) -> IPv4Address | None:
     return IPv4Address(value) if value else None
 
 
+def _mtu(message: Any) -> int:
+    """The metric "mtu" of a route, 0 without one."""
+    metrics = message.get_attr("RTA_METRICS")
+    return int(metrics.get_attr("RTAX_MTU") or 0) if metrics else 0
+
+
 def _route(message: Any) -> Route | None:
     if message["table"] != _MAIN_TABLE or message["type"] != _UNICAST:
         return None
@@ -318,6 +351,7 @@ def _route(message: Any) -> Route | None:
         message.get_attr("RTA_PRIORITY") or 0,
         _address(message, "RTA_PREFSRC"),
         message["proto"],
+        _mtu(message),
     )
 
 

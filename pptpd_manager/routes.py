@@ -7,7 +7,7 @@ crash. A route with another number is never named in a change.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network
 
 from pptpd_manager.config import TunnelConfig
@@ -44,6 +44,7 @@ class Route:
     metric: int = 0
     source: IPv4Address | None = None
     protocol: int = PROTOCOL
+    mtu: int = field(default=0, compare=False)  # its metric of that name, 0 = none
 
 
 @dataclass(frozen=True)
@@ -51,12 +52,14 @@ class Path:
     """How packets get to a server outside of the tunnel.
 
     source: the address that the route asks for; local: the one that packets leave with, for that reason or another.
+    mtu: the largest packet that goes this way in one piece, 0 when not known. Another mtu does not make another path.
     """
 
     interface: int
     gateway: IPv4Address | None = None
     source: IPv4Address | None = None
     local: IPv4Address | None = None
+    mtu: int = field(default=0, compare=False)
 
     def __str__(self) -> str:
         via = f"via {self.gateway}" if self.gateway else "on the link"
@@ -113,7 +116,7 @@ def lookup(server: IPv4Address, table: Iterable[Route], ours: frozenset[int] = f
     if not fitting:
         return None
     best = min(fitting, key=lambda route: (-route.prefix.prefixlen, route.metric))
-    return Path(best.interface, best.gateway, best.source)
+    return Path(best.interface, best.gateway, best.source, mtu=best.mtu)
 
 
 def _to_server(server: IPv4Address, path: Path) -> Route:

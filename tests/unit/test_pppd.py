@@ -50,13 +50,13 @@ def getword(line: bytes) -> list[bytes]:
 
 
 def test_the_whole_file() -> None:
-    assert pppd.options(CONFIG, RUN, ADDRESS).decode() == (
-        "# run 0123456789abcdef0123456789abcdef of tunnel work: vpn.example.com is 203.0.113.1\n"
+    assert pppd.options(CONFIG, RUN, ADDRESS, path_mtu=1492).decode() == (
+        "# run 0123456789abcdef0123456789abcdef of tunnel work: vpn.example.com is 203.0.113.1, path MTU 1492\n"
         'pty "exec\\040/usr/lib/pptp-manager/pptp-unit\\040call\\040work-01234567\\040203.0.113.1"\n'
         'ifname "pptp-work"\nlinkname "work"\nipparam "work"\nremotename "PPTP"\n'
         'user "CORP\\134alice"\npassword "secret"\n'
         "refuse-eap\nrefuse-pap\nrefuse-chap\nrefuse-mschap\nrequire-mppe-128\n"
-        'mtu "1400"\nmru "1400"\nlcp-restart "2"\nlcp-max-terminate "1"\nlcp-max-configure "8"\nchap-timeout "15"\n'
+        'mtu "1452"\nmru "1452"\nlcp-restart "2"\nlcp-max-terminate "1"\nlcp-max-configure "8"\nchap-timeout "15"\n'
         'lcp-echo-interval "2"\nlcp-echo-failure "8"\n'
         "nodetach\nnopersist\nup_sdnotify\nlogfd 1\nnoauth\nnoipdefault\nnodefaultroute\nnoipv6\nnobsdcomp\n"
         "nodeflate\nnovj\nnovjccomp\nhide-password\n"

@@ -63,16 +63,17 @@ class Nft:
             return self._on_fault(printable(f"nft: {error}"))
         self._limit = GLib.timeout_add(LONGEST_MS, guarded(self._too_late))
         text = GLib.Bytes.new(clamp.ruleset(self._wanted).encode())
-        self._child.communicate_async(text, None, guarded(self._ended))
+        doing = self._wanted
+        self._child.communicate_async(text, None, guarded(lambda child, result: self._ended(child, result, doing)))
 
-    def _ended(self, child: Gio.Subprocess, result: Gio.AsyncResult) -> None:
+    def _ended(self, child: Gio.Subprocess, result: Gio.AsyncResult, done: Mapping[str, int]) -> None:
         self._child = None
         late = not self._limit
         if self._limit:
             GLib.source_remove(self._limit)
             self._limit = 0
         why = "nft does not end" if late else _fault(child, result)
-        if not why and not self._done:
+        if not why and not done:
             self._trace.unlink(missing_ok=True)
         self._on_fault(why)
         self._next()

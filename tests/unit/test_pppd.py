@@ -107,3 +107,22 @@ def test_pppd_gives_up_before_connect_timeout_does(seconds: int) -> None:
     )
     assert 1 + restart * tries < seconds, "LCP begins a second after pppd (lcp.c, connect-delay)"
     assert chap < seconds and tries >= 1
+
+
+def test_the_record_tells_what_the_dial_was_by() -> None:
+    text = pppd.options(CONFIG, RUN, ADDRESS, path_mtu=1492)
+    assert pppd.record(text) == pppd.Record(RUN, "work", "vpn.example.com", ADDRESS, 1492, True, 0)
+    for plain in (
+        pppd.options(CONFIG, RUN, ADDRESS, plain=True),
+        pppd.options(replace(CONFIG, mppe=Mppe.OFF), RUN, ADDRESS),
+    ):
+        assert pppd.record(plain) == pppd.Record(RUN, "work", "vpn.example.com", ADDRESS, 0, False, 0)
+
+
+def test_what_is_noted_since_is_told_apart_from_the_dial() -> None:
+    text = pppd.options(replace(CONFIG, pppd_options=("debug # link MTU 1",)), RUN, ADDRESS)
+    noted = pppd.noted(pppd.noted(text, 1456), 1400)
+    assert noted == text + b"# link MTU 1400\n"
+    record = pppd.record(noted)
+    assert record and record.link_mtu == 1400
+    assert pppd.as_dialled(noted) == text

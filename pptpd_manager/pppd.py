@@ -46,7 +46,7 @@ _ALWAYS = (
     "hide-password",
 )
 _PLAIN = re.compile(rb"[A-Za-z0-9_./:,=+@%-]")
-_RECORD = re.compile(r"# run ([0-9a-f]{32}) of tunnel ([A-Za-z0-9_-]+): (\S+) is ([0-9.]+), path MTU ([0-9]+)$")
+_RECORD = re.compile(r"# run ([0-9a-f]{32}) of tunnel ([A-Za-z0-9_-]+): (\S+) is ([0-9.]+)(?:, path MTU ([0-9]+))?$")
 _NOTE = re.compile(rb"^# link MTU ([0-9]+)\n\Z", re.MULTILINE)
 
 
@@ -135,7 +135,7 @@ def record(text: bytes) -> Record | None:
         return None
     note = _NOTE.search(text)
     return Record(
-        *(match[1], match[2], match[3], IPv4Address(match[4]), int(match[5])),
+        *(match[1], match[2], match[3], IPv4Address(match[4]), int(match[5] or 0)),
         mppe=b"nomppe" not in text.splitlines(),
         link_mtu=int(note[1]) if note else 0,
     )

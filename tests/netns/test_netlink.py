@@ -65,7 +65,7 @@ def kernel(watched: Watched) -> Netlink:
 
 
 def fragmentation_needed(source: str, server: str, mtu: int) -> bytes:
-    """The frame to 02:00:00:00:00:02 in which the router tells source that its UDP packet to server may have mtu bytes. RFC 792, 1191."""
+    """To 02:00:00:00:00:02: the router tells source that UDP to server may have mtu bytes. RFC 792, 1191."""
     raw = socket.inet_aton
     udp = struct.pack(">HHHH", 5000, 5001, 1400, 0)
     packet = (

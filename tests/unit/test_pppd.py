@@ -126,3 +126,8 @@ def test_what_is_noted_since_is_told_apart_from_the_dial() -> None:
     record = pppd.record(noted)
     assert record and record.link_mtu == 1400
     assert pppd.as_dialled(noted) == text
+
+
+def test_a_record_without_an_mtu_is_one() -> None:
+    text = f"# run {RUN} of tunnel work: vpn.example.com is 203.0.113.1\nnomppe\n".encode()
+    assert pppd.record(text) == pppd.Record(RUN, "work", "vpn.example.com", ADDRESS, 0, False, 0)

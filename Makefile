@@ -46,6 +46,7 @@ install:
 uninstall:
 	[ -n "$(DESTDIR)" ] || ! [ -d /run/systemd/system ] || { systemctl stop 'pptp@*.service' pptp-manager.service; \
 		systemctl disable pptp@.service pptp-manager.service; }
+	[ -n "$(DESTDIR)" ] || ! [ -e /run/pptp-manager/nftables ] || nft delete table inet pptp-manager 2>/dev/null || true
 	rm -rf $(DESTDIR)$(privatedir) $(DESTDIR)$(docdir)
 	[ -n "$(DESTDIR)" ] || rm -rf /run/pptp-manager
 	rm -f $(DESTDIR)$(prefix)/sbin/pptp-manager $(DESTDIR)$(unitdir)/pptp-manager.service \

@@ -41,6 +41,7 @@ PACKAGES = (
     "make",
     "network-manager",
     "network-manager-pptp",
+    "nftables",
 )
 # Units that cost boot time, or that would run where no lab wants them; a test that wants one unmasks it.
 MASKED_UNITS = (

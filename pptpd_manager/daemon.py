@@ -19,6 +19,7 @@ from pptpd_manager.events import Configured
 from pptpd_manager.guard import guarded
 from pptpd_manager.logind import Logind
 from pptpd_manager.netlink import Netlink
+from pptpd_manager.nft import Nft
 from pptpd_manager.notify import Notify
 from pptpd_manager.optionfile import OptionFiles
 from pptpd_manager.processes import Processes
@@ -59,8 +60,10 @@ class _Daemon:
         timers = Timers()
         self._units = Units(self._con, self._unit_changed)
         self._netlink = Netlink(self._links_changed, self._routes_changed)
+        self._nft = Nft(runtime, self._clamped)
         edges = Edges(
-            self._units, self._netlink, OptionFiles(runtime), timers, Processes(), journal.Readings(), time.monotonic
+            *(self._units, self._netlink, OptionFiles(runtime), timers, Processes(), journal.Readings(), self._nft),
+            time.monotonic,
         )
         self._engine = Engine(edges)
         self._logind = Logind(self._con, self._engine.sleep_changed)
@@ -127,6 +130,7 @@ class _Daemon:
         self._settings.load()
         if not self._settings.problems:
             self._engine.configure(self._settings.config, self._settings.absent)
+            self._nft.again()
             log.info(
                 "read %s again: %s", self._settings.path, ", ".join(self._settings.config.tunnels) or "no tunnels"
             )
@@ -159,6 +163,9 @@ class _Daemon:
     def _links_changed(self) -> None:
         self._engine.links_changed()
         self._tell()
+
+    def _clamped(self, fault: str) -> None:
+        self._engine.clamped(fault)
 
     def _routes_changed(self) -> None:
         self._engine.routes_changed()

@@ -15,12 +15,14 @@ from ipaddress import IPv4Address
 from typing import Protocol
 
 from pptpd_manager import events, journal, planner, pppd, reasons, routes
+from pptpd_manager.bounds import Bounds
 from pptpd_manager.config import Config, TunnelConfig, interface_name
 from pptpd_manager.conntrack import untracked
 from pptpd_manager.events import Action, Event, Moment
 from pptpd_manager.knock import knock
 from pptpd_manager.machine import DIALLED, step
 from pptpd_manager.netlink import Netlink
+from pptpd_manager.nft import Nft
 from pptpd_manager.optionfile import OptionFiles
 from pptpd_manager.planner import Want
 from pptpd_manager.processes import Processes
@@ -59,6 +61,7 @@ class Edges:
     timers: Timers
     processes: Processes
     readings: journal.Readings
+    nft: Nft
     clock: Callable[[], float]  # monotonic seconds
 
 
@@ -76,6 +79,8 @@ class Engine:
         self._adopting = True  # until then nobody knows which routes are wanted
         self._asleep = False
         self._by_rules: set[str] = set()  # tunnels whose server is reached by more than the main table
+        self._bounds = Bounds(edges.netlink, edges.files, edges.clock)
+        self._unclamped = ""
         self.on_rest: Callable[[], None] = lambda: None  # called when the machine may sleep, as often as it may
         self.observer: Observer | None = None
         self.tunnels: dict[str, Tunnel] = {}
@@ -108,6 +113,8 @@ class Engine:
         before = self.tunnels.get(name)
         if before is None:
             before = self._made(name)
+        if isinstance(event, events.RunEnded):
+            self._bounds.learn(before)
         moment = Moment(self._edges.clock(), random.random())
         after, actions = step(before, event, moment)
         log.debug(
@@ -129,6 +136,8 @@ class Engine:
         for action in actions:
             if not isinstance(action, events.Answer):
                 self._act(after, action)
+        if self._matters(before, after):
+            self._sync_clamp()
         if after.state is State.WAITING and before.state is not State.WAITING:  # what changed while it was not
             self._queue.append((name, events.NetworkChanged(self._edges.netlink.online, self._way(after))))
         self._forget(name)
@@ -137,7 +146,9 @@ class Engine:
     def _made(self, name: str) -> Tunnel:
         link = self._edges.netlink.links().get(interface_name(name))
         online = self._edges.netlink.online
-        self.tunnels[name] = made = Tunnel(name, absent=self._absent, online=online, asleep=self._asleep, link=link)
+        self.tunnels[name] = made = Tunnel(
+            name, absent=self._absent, online=online, asleep=self._asleep, link=link, unclamped=self._unclamped
+        )
         return made
 
     def _forget(self, name: str) -> None:
@@ -155,6 +166,7 @@ class Engine:
             del self.tunnels[name]
             self._edges.processes.forget(name)
             self._by_rules.discard(name)
+            self._bounds.forget(name)
             if self.observer:
                 self.observer.vanished(name)
 
@@ -190,6 +202,7 @@ class Engine:
             if known is None or known.config != new or (new is None and not known.ended):
                 self.feed(name, events.Configured(new, bool(known and new and self._dials_anew(known, new)), absent))
         self.sync_routes()
+        self._bounds.sync(self.tunnels.values(), self._path)
 
     def set_absent(self, absent: Failure) -> None:
         """Tell tunnels that are not configured why."""
@@ -208,8 +221,10 @@ class Engine:
         record = pppd.record(text)
         if record is None or record.run != run:
             return None
+        dialled = pppd.as_dialled(text)
         if config and not any(
-            text == pppd.options(config, run, record.address, plain=plain) for plain in (False, True)
+            dialled == pppd.options(config, run, record.address, plain=plain, path_mtu=record.path_mtu)
+            for plain in (False, True)
         ):
             return None
         return record.address
@@ -253,6 +268,8 @@ class Engine:
             if name not in self.tunnels or self.tunnels[name].ended:
                 self._edges.files.remove(name)
         self.sync_routes()
+        self._sync_clamp()
+        self._bounds.sync(self.tunnels.values(), self._path)
 
     # --- the kernel ---
 
@@ -272,6 +289,7 @@ class Engine:
             if t.state in DIALLED and t.address and name not in self._by_rules:
                 self._compare_paths(name, t, t.address)
         self.sync_routes()
+        self._bounds.sync(self.tunnels.values(), self._path)
 
     def _compare_paths(self, name: str, t: Tunnel, address: IPv4Address) -> None:
         """Tell a tunnel that is dialled of another way to its server."""
@@ -290,7 +308,7 @@ class Engine:
         """The way to address for a dial. Notes whether rules of others lead there: our route would hide changes."""
         path, plain = self._path(address), self._path_by_table(address)
         (self._by_rules.discard if plain and path == plain else self._by_rules.add)(name)
-        return path
+        return self._bounds.measured(path, address) if path else None
 
     def sleep_changed(self, asleep: bool) -> None:
         """The machine is about to sleep, or has woken up."""
@@ -363,6 +381,23 @@ class Engine:
         known = [name for name in self._file_order if name in self.tunnels]
         return known + [name for name in self.tunnels if name not in self._file_order]
 
+    def _sync_clamp(self) -> None:
+        """Have forwarded TCP kept to the MTU of the tunnels that are up and want that."""
+        if self._adopting:
+            return
+        mine = [t for t in self.tunnels.values() if t.config and t.config.clamp_mss]
+        up = {t.link.name: t.link.mtu for t in mine if t.link and t.state is State.UP}
+        self._edges.nft.want(up, needed=bool(mine))
+
+    def clamped(self, fault: str) -> None:
+        """Forwarded TCP is kept to the MTU where it is wanted, or fault says why it cannot be."""
+        self._unclamped = fault
+        for name, t in list(self.tunnels.items()):
+            self.tunnels[name] = replace(t, unclamped=fault)
+            if fault and t.config and t.config.clamp_mss and (t.unclamped != fault or t.state is State.UP):
+                fields = journal.of_tunnel(name, unit_name(name))
+                log.warning("tunnel %s: forwarded TCP is not clamped: %s", name, fault, extra=fields)
+
     def _synced(self, name: str, bad: list[str]) -> None:
         if bad or self.tunnels[name].state is not State.UP:
             self.feed(name, events.RoutesSynced(", ".join(bad)))
@@ -422,7 +457,7 @@ class Engine:
                 path = self._find_path(name, action.address)
                 self.feed(name, events.PathFound(action.run, action.address, path))
             case events.Prepare():
-                text = pppd.options(action.config, action.run, action.address, plain=action.plain)
+                text = pppd.options(action.config, action.run, action.address, plain=action.plain, path_mtu=action.mtu)
                 self.feed(name, events.Prepared(action.run, edges.files.write(name, text)))
             case events.RemoveOptions():
                 edges.files.remove(name)

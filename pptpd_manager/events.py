@@ -349,12 +349,13 @@ class Knock:
 
 @dataclass(frozen=True)
 class Prepare:
-    """Write the option file for run; it says Prepared."""
+    """Write the option file for run; it says Prepared. mtu: of the path to address, 0 when not known."""
 
     run: str
     config: TunnelConfig
     address: IPv4Address
     plain: bool
+    mtu: int = 0
 
 
 @dataclass(frozen=True)

@@ -148,14 +148,16 @@ MTU = Key(
     "mtu",
     NumberOr(Number(576, 1500, "bytes"), "auto"),
     0,
-    "the largest packet to send; auto: what fits into one packet on the way to the server",
+    "the largest packet to send; auto: what fits into one packet on the way to the server, and follows that. With a "
+    "number pppd takes 4 off it for MPPE",
     "mtu",
 )
 MRU = Key(
     "mru",
     NumberOr(Number(576, 1500, "bytes"), "auto"),
     0,
-    "the largest packet to ask the server to send; auto: as for mtu",
+    "the largest packet to ask the server to send; auto: as for mtu at the dial, but never less than that. With less "
+    "than mtu, pppd sends less as well",
     "mru",
 )
 CLAMP_MSS = Key("clamp-mss", _FLAG, False, "have forwarded TCP connections keep to the tunnel's MTU (for routers)")

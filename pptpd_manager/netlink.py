@@ -134,7 +134,8 @@ class Netlink:
             return None, False
         ours = message["proto"] == PROTOCOL or interface in self.tunnel_indexes()
         source = rtnetlink.address(message, "RTA_PREFSRC")
-        return self.located(Path(interface, gateway, source, length=message["dst_len"])), ours
+        mtu = rtnetlink.mtu(message)
+        return self.located(Path(interface, gateway, source, length=message["dst_len"], mtu=mtu)), ours
 
     def located(self, path: Path) -> Path:
         """The path with the address that packets leave with.
@@ -146,6 +147,24 @@ class Netlink:
         addresses = known.addresses if known else {}
         near = [local for local, peer in addresses.items() if path.gateway and path.gateway in peer.network]
         return replace(path, local=path.source or next(iter([*near, *addresses]), None))
+
+    def measured(self, path: Path, address: IPv4Address) -> Path:
+        """The path with the largest packet that goes to address in one piece: by the interface, its route and ICMP."""
+        known = self._interfaces.get(path.interface)
+        limits = (known.mtu if known else 0, path.mtu, self.learnt(path, address))
+        return replace(path, mtu=min((limit for limit in limits if limit), default=0))
+
+    def learnt(self, path: Path, address: IPv4Address) -> int:
+        """What a router further on said that it takes (ICMP, fragmentation needed); 0: none did in ten minutes.
+
+        Source: ip_rt_update_pmtu in the kernel's net/ipv4/route.c; such an entry is one that expires (rt_fill_info).
+        """
+        try:
+            (message,) = self._ask(rtnetlink.way_to(address, exact=False), rtnetlink.GETROUTE, 0)
+        except OSError:
+            return 0
+        same = rtnetlink.hop(message)[0] == path.interface
+        return rtnetlink.mtu(message) if same and rtnetlink.expires(message) else 0
 
     def running(self, index: int) -> bool:
         """Whether the interface is up and has its carrier; a driver that cannot tell has it. Source: netdevice(7)."""
@@ -177,6 +196,10 @@ class Netlink:
             if code not in (0, harmless) and not (code in _NOT_THERE and _is_six(item)):
                 refused.append((item, code))
         return refused
+
+    def set_mtu(self, index: int, mtu: int) -> None:
+        """Give the interface that MTU. Raises OSError."""
+        self._ask(rtnetlink.link_with_mtu(index, mtu), rtnetlink.NEWLINK, rtnetlink.ACK)
 
     # --- netlink itself ---
 

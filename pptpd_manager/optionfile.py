@@ -30,6 +30,10 @@ class OptionFiles:
             return Failure(reasons.OPTIONS_NOT_WRITTEN, reasons.printable(f"{path}: {error.strerror}"))
         return None
 
+    def rewrite(self, tunnel: str, text: bytes) -> None:
+        """Put text in the place of the tunnel's file. Raises OSError."""
+        privatefile.write(self._path(tunnel), text)
+
     def read(self, tunnel: str) -> bytes:
         """The tunnel's file; b"" when there is none."""
         try:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 
 from pptpd_manager.config import Mppe, TunnelConfig, interface_name
+from pptpd_manager.mtu import dialled
 
 # Which pppd options each strength of MPPE is. pppd without require-mppe never offers it, and rejects a peer's
 # offer, so OPTIONAL is a first dial with it and, when the server refuses, a second one without (ccp.c).
@@ -44,22 +45,31 @@ _ALWAYS = (
     "hide-password",
 )
 _PLAIN = re.compile(rb"[A-Za-z0-9_./:,=+@%-]")
-_RECORD = re.compile(r"# run ([0-9a-f]{32}) of tunnel ([A-Za-z0-9_-]+): (\S+) is ([0-9.]+)$")
+_RECORD = re.compile(r"# run ([0-9a-f]{32}) of tunnel ([A-Za-z0-9_-]+): (\S+) is ([0-9.]+)(?:, path MTU ([0-9]+))?$")
+_NOTE = re.compile(rb"^# link MTU ([0-9]+)\n\Z", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Record:
-    """What the first line of an option file says. run: the unit's invocation id; server: as configured."""
+    """What an option file says of the dial. run: the unit's invocation id; server: as configured.
+
+    path_mtu: of the way to the server then, 0 when not known; mppe: whether the link encrypts; link_mtu: what pppd
+    gave the link, 0 when that is not noted.
+    """
 
     run: str
     tunnel: str
     server: str
     address: IPv4Address
+    path_mtu: int = 0
+    mppe: bool = True
+    link_mtu: int = 0
 
 
-def options(config: TunnelConfig, run: str, address: IPv4Address, *, plain: bool = False) -> bytes:
+def options(config: TunnelConfig, run: str, address: IPv4Address, *, plain: bool = False, path_mtu: int = 0) -> bytes:
     """The option file for a dial of config's server at address in that run. plain: without MPPE this time.
 
+    path_mtu: the largest packet that goes to address in one piece, 0 when not known.
     Holds the password: for files that only root may read. Source: pppd(8), pptp(8).
     """
     refused = {
@@ -69,6 +79,7 @@ def options(config: TunnelConfig, run: str, address: IPv4Address, *, plain: bool
         "mschap": config.refuse_mschap,
         "mschap-v2": config.refuse_mschap_v2,
     }
+    mtu, mru = dialled(config, path_mtu, plain=plain)
     lines: list[tuple[str, ...]] = [
         (
             "pty",
@@ -82,8 +93,8 @@ def options(config: TunnelConfig, run: str, address: IPv4Address, *, plain: bool
         ("password", config.password),
         *((f"refuse-{method}",) for method, refuse in refused.items() if refuse),
         *((word,) for word in (("nomppe",) if plain else _MPPE[config.mppe])),
-        ("mtu", str(config.mtu or 1400)),
-        ("mru", str(config.mru or 1400)),
+        ("mtu", str(mtu)),
+        ("mru", str(mru)),
         *_patience(config.connect_timeout),
         ("lcp-echo-interval", str(config.lcp_echo_interval)),
         ("lcp-echo-failure", str(config.lcp_echo_failure)),
@@ -91,7 +102,7 @@ def options(config: TunnelConfig, run: str, address: IPv4Address, *, plain: bool
         ("+ipv6" if config.ipv6 else "noipv6",),
         *((("usepeerdns",),) if config.dns.peer else ()),
     ]
-    text = [f"# run {run} of tunnel {config.name}: {config.server} is {address}".encode()]
+    text = [f"# run {run} of tunnel {config.name}: {config.server} is {address}, path MTU {path_mtu}".encode()]
     text += [b" ".join((words[0].encode(), *map(quoted, words[1:]))) for words in lines]
     text += [line.encode() for line in config.pppd_options]
     return b"\n".join(text) + b"\n"
@@ -118,9 +129,26 @@ def log_name(tunnel: str, run: str) -> str:
 
 
 def record(text: bytes) -> Record | None:
-    """What options() wrote into the first line; None when it is no file of ours."""
+    """What options() and noted() wrote; None when it is no file of ours."""
     match = _RECORD.match(text.partition(b"\n")[0].decode(errors="replace"))
-    return Record(match[1], match[2], match[3], IPv4Address(match[4])) if match else None
+    if not match:
+        return None
+    note = _NOTE.search(text)
+    return Record(
+        *(match[1], match[2], match[3], IPv4Address(match[4]), int(match[5] or 0)),
+        mppe=b"nomppe" not in text.splitlines(),
+        link_mtu=int(note[1]) if note else 0,
+    )
+
+
+def noted(text: bytes, link_mtu: int) -> bytes:
+    """The option file of a dial with what came of it: the MTU that pppd gave the link. pppd has read it by then."""
+    return as_dialled(text) + b"# link MTU %d\n" % link_mtu
+
+
+def as_dialled(text: bytes) -> bytes:
+    """What options() wrote, without what was noted since."""
+    return _NOTE.sub(b"", text)
 
 
 def quoted(word: str) -> bytes:

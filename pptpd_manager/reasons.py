@@ -368,7 +368,7 @@ GRE_TOO_LARGE = Reason(
     Phase.LINK,
     Retry.SOON,
     "A router on the way says that GRE packets are too large.",
-    "Make 'mtu:' smaller",
+    "With 'mtu: auto' the next attempt takes smaller ones; else make 'mtu:' smaller",
 )
 NOT_SENT = Reason(
     "not-sent",

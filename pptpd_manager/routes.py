@@ -65,6 +65,7 @@ class Route:
     table: int = MAIN_TABLE
     scope: int = _OF_ITS_KIND
     kind: Kind = Kind.UNICAST
+    mtu: int = field(default=0, compare=False)  # its metric of that name, 0 = none
 
     def __post_init__(self) -> None:
         if self.prefix.version == 6:  # the kernel knows no scopes there
@@ -114,8 +115,9 @@ class Rule:
 class Path:
     """How packets get to a server outside of the tunnel.
 
-    source: the address that the route asks for; local: the one that packets leave with, for that reason or another;
-    length: of the prefix of the route that leads there.
+    source: the address that the route asks for; local: the one that packets leave with, for that reason or another.
+    length: of the prefix of the route that leads there; mtu: the largest packet that goes this way in one piece, 0
+    when not known. Neither makes another path.
     """
 
     interface: int
@@ -123,6 +125,7 @@ class Path:
     source: IPv4Address | None = None
     local: IPv4Address | None = None
     length: int = field(default=0, compare=False)
+    mtu: int = field(default=0, compare=False)
 
     def __str__(self) -> str:
         via = f"via {self.gateway}" if self.gateway else "on the link"
@@ -143,4 +146,4 @@ def lookup(server: IPv4Address, table: Iterable[Route], ours: frozenset[int] = f
         return None
     best = min(fitting, key=lambda route: (-route.prefix.prefixlen, route.metric))
     source = best.source if isinstance(best.source, IPv4Address) else None
-    return Path(best.interface, best.gateway, source, length=best.prefix.prefixlen)
+    return Path(best.interface, best.gateway, source, length=best.prefix.prefixlen, mtu=best.mtu)

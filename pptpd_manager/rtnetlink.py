@@ -88,11 +88,18 @@ def all_rules(version: int) -> Any:
     return message
 
 
-def way_to(address: IPv4Address) -> Any:
-    """For the route that the kernel takes."""
+def way_to(address: IPv4Address, *, exact: bool = True) -> Any:
+    """For the route that the kernel takes. exact: as it is in the table, not with what was learnt since."""
     message = rtmsg()
-    message["family"], message["dst_len"], message["flags"] = socket.AF_INET, 32, _FIB_MATCH
+    message["family"], message["dst_len"], message["flags"] = socket.AF_INET, 32, _FIB_MATCH if exact else 0
     message["attrs"] = [["RTA_DST", str(address)]]
+    return message
+
+
+def link_with_mtu(index: int, mtu: int) -> Any:
+    """For an interface's MTU to be set."""
+    message = ifinfmsg()
+    message["index"], message["attrs"] = index, [["IFLA_MTU", mtu]]
     return message
 
 
@@ -143,6 +150,17 @@ def address(message: Any, name: str) -> IPv4Address | None:
     return IPv4Address(value) if value else None
 
 
+def mtu(message: Any) -> int:
+    """The metric "mtu" of a route, 0 without one."""
+    metrics = message.get_attr("RTA_METRICS")
+    return int(metrics.get_attr("RTAX_MTU") or 0) if metrics else 0
+
+
+def expires(message: Any) -> bool:
+    """Whether that way is one that was learnt, for a while."""
+    return bool((message.get_attr("RTA_CACHEINFO") or {}).get("rta_expires"))
+
+
 def hop(message: Any) -> tuple[int, IPv4Address | None]:
     """Interface (0: none) and gateway of a route; of several next hops always the first: a path that stays."""
     interface = message.get_attr("RTA_OIF")
@@ -176,6 +194,7 @@ def route(message: Any) -> Route | None:
         attributes.get("RTA_TABLE") or message["table"],
         message["scope"],
         kind,
+        mtu(message),
     )
 
 

@@ -352,6 +352,7 @@ class Service:
             "Interface": interface_name(name),
             "LocalAddress": str(t.link.local or "") if t.link and up else "",
             "PeerAddress": str(t.link.peer or "") if t.link and up else "",
+            "Mtu": t.link.mtu if t.link and up else 0,
             "Since": times.since,
             "Routes": sorted(mine),
             "LastError": self._last_error(t, times),

@@ -74,12 +74,13 @@ class Tunnel:
     server did not accept TCP connections, so knock before the next call; target, way: the address that was tried
     last, and the way there then or since; candidates, tried: the servers' addresses as last looked up, and those that
     have failed in this round; plain: the server refused MPPE and 'mppe: optional' allows to do without.
-    The machine. online, asleep: see events. absent: why there is no config.
+    The machine. online, asleep: see events. absent: why there is no config. unclamped: why clamp-mss cannot be done.
     """
 
     name: str
     config: TunnelConfig | None = None
     absent: Failure = Failure(reasons.NOT_CONFIGURED)
+    unclamped: str = ""
     state: State = State.IDLE
     online: bool = True
     asleep: bool = False
@@ -172,6 +173,7 @@ class Tunnel:
             f" ({self.address}); routes: {', '.join(via) if via else 'none'}"
             + ("; guarded" if self.config.guard else "")
             + ("; NOT ENCRYPTED, the server refuses MPPE" if self.plain else "")
+            + (f"; forwarded TCP is not clamped: {self.unclamped}" if self.config.clamp_mss and self.unclamped else "")
         )
 
     @property

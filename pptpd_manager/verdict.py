@@ -188,13 +188,14 @@ def _path_found(t: Tunnel, event: PathFound, config: TunnelConfig) -> Step:
         return t, actions or [Knock(t.run, event.address)]
     if len(t.candidates) > 1:  # so that a start comes up by the second one when the first one is away
         return replace(t, knocking=True), [Knock(t.run, event.address)]
-    return t, [Prepare(t.run, config, event.address, t.plain)]
+    return t, [Prepare(t.run, config, event.address, t.plain, event.path.mtu)]
 
 
 def _knocked(t: Tunnel, event: Knocked, config: TunnelConfig, moment: Moment) -> Step:
     if not event.failure:
         t, timers = _with_deadline(replace(t, state=State.RESOLVING, knocking=False, knock=False), config, moment)
-        return t, [*timers, Prepare(t.run, config, event.address, t.plain)]
+        mtu = t.path.mtu if t.path else 0
+        return t, [*timers, Prepare(t.run, config, event.address, t.plain, mtu)]
     t = replace(t, knocking=False, tried=t.tried | {event.address})
     if t.state is State.RESOLVING:  # the attempt is in the hands of a person or the boot
         return _next_address(t) if t.untried else refuse(t, Refusal(TEMPFAIL, event.failure))

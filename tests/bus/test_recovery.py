@@ -84,6 +84,9 @@ def test_a_carrier_that_is_back_ends_a_pause(up: World) -> None:
 
 def test_no_carrier_is_no_way(up: World) -> None:
     up.ip("link set far0 down")
+    # The kernel tells of it up to a second later (linkwatch), and shows it no sooner; then the manager hears it, too.
+    until(lambda: "NO-CARRIER" in up.ip("link show wan0"), "no carrier")
+    up.call("ListTunnels")
     up.begin("Connect", "office")
     up.wait_for_order("StartUnit", "pptp@office.service", "replace")
     text, question = shown(up, up.run_of("office"))

@@ -134,7 +134,9 @@ def test_a_unit_that_failed_meanwhile(up: World) -> None:
 def test_what_is_left_over_is_removed_and_what_is_foreign_stays(bare: World) -> None:
     bare.runtime.mkdir(0o700)
     for name in ("office", "gone"):
-        (bare.runtime / f"{name}.options").write_text(f"# run {'0' * 32} of tunnel {name}: {SERVER} is {SERVER}\n")
+        (bare.runtime / f"{name}.options").write_text(
+            f"# run {'0' * 32} of tunnel {name}: {SERVER} is {SERVER}, path MTU 1500\n"
+        )
     bare.ip(
         "route add 203.0.113.0/24 via 192.0.2.1 proto 172",
         f"route add {SERVER} via 192.0.2.1 proto 172",

@@ -19,7 +19,7 @@ def test_connect(up: World) -> None:
     options = up.runtime / "office.options"
     assert stat.S_IMODE(options.stat().st_mode) == 0o600
     lines = options.read_text().splitlines()
-    assert lines[0] == f"# run {run} of tunnel office: {SERVER} is {SERVER}"
+    assert lines[0] == f"# run {run} of tunnel office: {SERVER} is {SERVER}, path MTU 1500"
     ready = up.begin("Ready", "office", run, interface=UNIT)
     assert up.state("office") == "connecting"
     assert up.routes() == [OUTSIDE]
@@ -46,6 +46,7 @@ def test_connect(up: World) -> None:
             "Since": since[2],
             "LocalAddress": "10.9.0.2",
             "PeerAddress": "10.9.0.1",
+            "Mtu": 1456,
             "Routes": ["192.168.10.0/24"],
         },
     ]

@@ -302,6 +302,7 @@ class World:
         self.ip(
             f"link add pptp-{tunnel} type veth peer name far-{tunnel}",
             f"link set far-{tunnel} up",
+            f"link set pptp-{tunnel} mtu 1456",
             f"address add {local} peer {peer}/32 dev pptp-{tunnel}",
             f"link set pptp-{tunnel} up",
         )

@@ -20,7 +20,7 @@ NOT_OURS = {".git", ".venv", ".hypothesis", ".mypy_cache", ".ruff_cache", ".pyte
 
 PURE = (
     *("config", "keys", "values", "document", "addresses", "options", "reasons", "pppd", "retry", "routes"),
-    *("diagnosis", "events", "tunnel", "machine", "verdict", "link", "ending"),
+    *("mtu", "clamp", "diagnosis", "events", "tunnel", "machine", "verdict", "link", "ending"),
 )
 IMPURE = {"gi", "socket", "os", "time", "logging", "random", "pyroute2", "subprocess"}
 MOST_LINES = 40

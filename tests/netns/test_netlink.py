@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
+import struct
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
@@ -60,6 +61,81 @@ def watched() -> Iterator[Watched]:
 def kernel(watched: Watched) -> Netlink:
     """A Netlink, to be asked and told."""
     return watched.netlink
+
+
+# --- MTUs ---
+
+
+def fragmentation_needed(source: str, server: str, mtu: int) -> bytes:
+    """To 02:00:00:00:00:02: the router tells source that UDP to server may have mtu bytes. RFC 792, 1191."""
+    raw = socket.inet_aton
+    udp = struct.pack(">HHHH", 5000, 5001, 1400, 0)
+    packet = (
+        struct.pack(">BBHIBBH", 0x45, 0, 1420, 0x4000, 64, socket.IPPROTO_UDP, 0) + raw(source) + raw(server) + udp
+    )
+    icmp = struct.pack(">BBHHH", 3, 4, 0, 0, mtu) + packet
+    total = sum(struct.unpack(f">{len(icmp) // 2}H", icmp))
+    icmp = icmp[:2] + struct.pack(">H", ~(total + (total >> 16)) & 0xFFFF) + icmp[4:]
+    header = struct.pack(">BBHIBB", 0x45, 0, 20 + len(icmp), 0, 64, socket.IPPROTO_ICMP)
+    addresses = raw("192.0.2.1") + raw(source)
+    total = sum(struct.unpack(">9H", header + addresses))
+    checksum = struct.pack(">H", ~(total + (total >> 16)) & 0xFFFF)
+    return b"\2\0\0\0\0\2" + b"\2\0\0\0\0\1" + b"\x08\x00" + header + checksum + addresses + icmp
+
+
+def test_the_mtu_of_a_path_is_the_least_of_interface_and_route(kernel: Netlink, watched: Watched) -> None:
+    index = veth("wan0", "192.0.2.2/24")
+    ip("route add default via 192.0.2.1", "route add 203.0.113.0/24 via 192.0.2.1 mtu 1400")
+    watched.settle()
+    for text, mtu in (("198.51.100.1", 1500), ("203.0.113.1", 1400)):
+        path, _ = kernel.path(address(text))
+        assert path and kernel.measured(path, address(text)).mtu == mtu
+        found = routes.lookup(address(text), kernel.table())
+        assert found and kernel.measured(found, address(text)).mtu == mtu
+    ip("link set wan0 mtu 1300")
+    watched.settle()
+    path = Path(index, address("192.0.2.1"), mtu=1400)
+    assert kernel.measured(path, address("203.0.113.1")).mtu == 1300
+    assert kernel.measured(Path(99), address("203.0.113.1")).mtu == 0, "there is no such interface"
+
+
+def test_what_a_router_says_counts_for_its_path_alone(kernel: Netlink, watched: Watched) -> None:
+    index = veth("wan0", "192.0.2.2/24")
+    ip("link set wan0 address 02:00:00:00:00:02", "route add default via 192.0.2.1")
+    ip("neighbor add 192.0.2.1 lladdr 02:00:00:00:00:01 dev wan0")
+    watched.settle()
+    server = address("203.0.113.1")
+    path, _ = kernel.path(server)
+    assert path and kernel.learnt(path, server) == 0
+    with socket.socket(type=socket.SOCK_DGRAM) as sender, socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as router:
+        sender.bind(("192.0.2.2", 5000))
+        sender.connect((str(server), 5001))
+        router.bind(("far-wan0", 0))
+        router.send(fragmentation_needed("192.0.2.2", str(server), 1400))
+        turn(lambda: GLib.timeout_add(5, lambda: False) and kernel.learnt(path, server), "the kernel to hear of it")
+    assert kernel.learnt(path, server) == kernel.measured(path, server).mtu == 1400
+    assert kernel.path(server) == (path, False), "it is no other path"
+    assert kernel.learnt(Path(index + 1), server) == 0
+    assert kernel.learnt(path, address("203.0.113.2")) == 0
+
+
+def test_a_route_with_an_mtu_of_its_own_is_not_the_word_of_a_router(kernel: Netlink) -> None:
+    veth("wan0", "192.0.2.2/24")
+    ip("route add default via 192.0.2.1 mtu 1400")
+    path, _ = kernel.path(address("203.0.113.1"))
+    assert path and path.mtu == 1400 and kernel.learnt(path, address("203.0.113.1")) == 0
+
+
+def test_a_link_is_given_another_mtu(kernel: Netlink, watched: Watched) -> None:
+    index = veth("pptp-a", "10.9.0.2/32")
+    watched.settle()
+    kernel.set_mtu(index, 1256)
+    watched.settle()
+    assert kernel.links()["pptp-a"].mtu == 1256
+    with pytest.raises(OSError, match="Invalid argument"):
+        kernel.set_mtu(index, 20)
+    with pytest.raises(OSError, match="No such device"):
+        kernel.set_mtu(index + 100, 1256)
 
 
 # --- links ---

@@ -202,6 +202,20 @@ def test_after_a_link_was_up_wrong_passwords_are_counted_anew() -> None:
 KNOCKING = "Waiting for vpn.example.com to accept connections on TCP port 1723. Last: "
 
 
+def test_the_mtu_of_the_path_gets_to_the_dial_also_after_a_knock() -> None:
+    narrow = replace(PATH, mtu=1400)
+    story = Story().then(DialAsked("r1"), Resolved("r1", HOST, (SERVER,)), PathFound("r1", SERVER, narrow))
+    assert story.actions == [Prepare("r1", CONFIG_WORK, SERVER, False, 1400)]
+    story = Story().then(DialAsked("r1"), Resolved("r1", HOST, (SERVER, SECOND)), PathFound("r1", SERVER, narrow))
+    assert story.then(Knocked("r1", SERVER)).actions == [Prepare("r1", CONFIG_WORK, SERVER, False, 1400)]
+
+
+def test_a_path_of_another_mtu_is_no_other_path() -> None:
+    story = Story().up()
+    before = story.t
+    assert story.then(PathFound("r1", SERVER, replace(PATH, mtu=1400))).t == before and story.actions == []
+
+
 def test_a_server_that_refuses_tcp_is_knocked_at_before_the_next_call() -> None:
     story = Story().failing("r1")
     assert story.t.knock and story.t.pause == 1.0

@@ -50,13 +50,13 @@ def getword(line: bytes) -> list[bytes]:
 
 
 def test_the_whole_file() -> None:
-    assert pppd.options(CONFIG, RUN, ADDRESS).decode() == (
-        "# run 0123456789abcdef0123456789abcdef of tunnel work: vpn.example.com is 203.0.113.1\n"
+    assert pppd.options(CONFIG, RUN, ADDRESS, path_mtu=1492).decode() == (
+        "# run 0123456789abcdef0123456789abcdef of tunnel work: vpn.example.com is 203.0.113.1, path MTU 1492\n"
         'pty "exec\\040/usr/lib/pptp-manager/pptp-unit\\040call\\040work-01234567\\040203.0.113.1"\n'
         'ifname "pptp-work"\nlinkname "work"\nipparam "work"\nremotename "PPTP"\n'
         'user "CORP\\134alice"\npassword "secret"\n'
         "refuse-eap\nrefuse-pap\nrefuse-chap\nrefuse-mschap\nrequire-mppe-128\n"
-        'mtu "1400"\nmru "1400"\nlcp-restart "2"\nlcp-max-terminate "1"\nlcp-max-configure "8"\nchap-timeout "15"\n'
+        'mtu "1452"\nmru "1452"\nlcp-restart "2"\nlcp-max-terminate "1"\nlcp-max-configure "8"\nchap-timeout "15"\n'
         'lcp-echo-interval "2"\nlcp-echo-failure "8"\n'
         "nodetach\nnopersist\nup_sdnotify\nlogfd 1\nnoauth\nnoipdefault\nnodefaultroute\nnobsdcomp\n"
         "nodeflate\nnovj\nnovjccomp\nhide-password\nnoipv6\n"
@@ -107,3 +107,27 @@ def test_pppd_gives_up_before_connect_timeout_does(seconds: int) -> None:
     )
     assert 1 + restart * tries < seconds, "LCP begins a second after pppd (lcp.c, connect-delay)"
     assert chap < seconds and tries >= 1
+
+
+def test_the_record_tells_what_the_dial_was_by() -> None:
+    text = pppd.options(CONFIG, RUN, ADDRESS, path_mtu=1492)
+    assert pppd.record(text) == pppd.Record(RUN, "work", "vpn.example.com", ADDRESS, 1492, True, 0)
+    for plain in (
+        pppd.options(CONFIG, RUN, ADDRESS, plain=True),
+        pppd.options(replace(CONFIG, mppe=Mppe.OFF), RUN, ADDRESS),
+    ):
+        assert pppd.record(plain) == pppd.Record(RUN, "work", "vpn.example.com", ADDRESS, 0, False, 0)
+
+
+def test_what_is_noted_since_is_told_apart_from_the_dial() -> None:
+    text = pppd.options(replace(CONFIG, pppd_options=("debug # link MTU 1",)), RUN, ADDRESS)
+    noted = pppd.noted(pppd.noted(text, 1456), 1400)
+    assert noted == text + b"# link MTU 1400\n"
+    record = pppd.record(noted)
+    assert record and record.link_mtu == 1400
+    assert pppd.as_dialled(noted) == text
+
+
+def test_a_record_without_an_mtu_is_one() -> None:
+    text = f"# run {RUN} of tunnel work: vpn.example.com is 203.0.113.1\nnomppe\n".encode()
+    assert pppd.record(text) == pppd.Record(RUN, "work", "vpn.example.com", ADDRESS, 0, False, 0)

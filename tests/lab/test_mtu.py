@@ -19,7 +19,7 @@ ETHERNET = 1500
 SECOND_INSIDE = "10.99.0.1"
 ETH_P_ALL, GRE = 3, 47
 PORT = 5001
-CHUNK, ROUNDS = 800_000, 8
+CHUNK, ROUNDS = 500_000, 6
 # Takes as many bytes as it is told and says when it has them, or sends so many.
 PARTNER = f"""
 import socket, struct, threading

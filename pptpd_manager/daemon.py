@@ -13,6 +13,7 @@ import pydbus
 from gi.repository import GLib
 
 from pptpd_manager import journal, service
+from pptpd_manager.callouts import Callouts
 from pptpd_manager.engine import Edges, Engine
 from pptpd_manager.events import Configured
 from pptpd_manager.guard import guarded
@@ -23,6 +24,7 @@ from pptpd_manager.optionfile import OptionFiles
 from pptpd_manager.processes import Processes
 from pptpd_manager.settings import Settings
 from pptpd_manager.timers import Timers
+from pptpd_manager.transient import Transient
 from pptpd_manager.tunnel import State
 from pptpd_manager.units import Units, UnitState
 
@@ -59,7 +61,14 @@ class _Daemon:
         self._units = Units(self._con, self._unit_changed)
         self._netlink = Netlink(self._links_changed, self._routes_changed)
         edges = Edges(
-            self._units, self._netlink, OptionFiles(runtime), timers, Processes(), journal.Readings(), time.monotonic
+            units=self._units,
+            netlink=self._netlink,
+            files=OptionFiles(runtime),
+            timers=timers,
+            processes=Processes(),
+            readings=journal.Readings(),
+            callouts=Callouts(Transient(self._con), runtime),
+            clock=time.monotonic,
         )
         self._engine = Engine(edges)
         self._logind = Logind(self._con, self._engine.sleep_changed)

@@ -15,6 +15,7 @@ from ipaddress import IPv4Address
 from typing import Protocol
 
 from pptpd_manager import events, journal, pppd, reasons, routes
+from pptpd_manager.callouts import Callouts
 from pptpd_manager.config import Config, TunnelConfig, interface_name
 from pptpd_manager.conntrack import untracked
 from pptpd_manager.events import Action, Event, Moment
@@ -57,6 +58,7 @@ class Edges:
     timers: Timers
     processes: Processes
     readings: journal.Readings
+    callouts: Callouts
     clock: Callable[[], float]  # monotonic seconds
 
 
@@ -118,6 +120,7 @@ class Engine:
         self._log(before, after)
         if self.observer and before != after:
             self.observer.changed(before, after)
+        self._edges.callouts.stepped(before, after)
         for action in actions:
             if not isinstance(action, events.Answer):
                 self._act(after, action)
@@ -235,6 +238,7 @@ class Engine:
         for name in self._edges.files.tunnels():
             if name not in self.tunnels or self.tunnels[name].ended:
                 self._edges.files.remove(name)
+        self._edges.callouts.begin(self.tunnels)
         self.sync_routes()
 
     # --- the kernel ---

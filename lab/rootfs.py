@@ -41,6 +41,7 @@ PACKAGES = (
     "make",
     "network-manager",
     "network-manager-pptp",
+    "udev",
 )
 # Units that cost boot time, or that would run where no lab wants them; a test that wants one unmasks it.
 MASKED_UNITS = (
@@ -95,6 +96,7 @@ MASKED_UNITS = (
     "systemd-udevd-control.socket",
     "systemd-udevd-kernel.socket",
     "systemd-udev-trigger.service",
+    "systemd-udev-load-credentials.service",
 )
 INIT = Path(__file__).parent / "init"
 MACHINE_ID = "6c61620070707470206c616220677565"

@@ -7,6 +7,8 @@ when the manager ends.
 
 from __future__ import annotations
 
+import math
+import signal
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -19,7 +21,7 @@ from pptpd_manager.units import MANAGER, PROPERTIES, ROOT, SYSTEMD, UNIT, call, 
 
 _SERVICE = SYSTEMD + ".Service"
 _EXISTS = SYSTEMD + ".UnitExists"
-STOP_SECONDS = 5.0  # from SIGTERM to SIGKILL for a program that takes too long
+STOP_SECONDS = 2.0  # from SIGTERM to SIGKILL for a program that takes too long
 GRACE_SECONDS = 15.0  # for systemd itself
 BUSY_SECONDS = 300.0  # for an earlier service of the same name
 _EXITED, _EXEC = 1, 203  # CLD_EXITED of sigaction(2); EXIT_EXEC of systemd.exec(5)
@@ -31,10 +33,14 @@ Done = Callable[[str], None]
 
 
 class End(NamedTuple):
-    """How a command ended that was begun. code: CLD_EXITED or how else; status: exit status, or signal."""
+    """How a command ended that was begun. code: CLD_EXITED or how else; status: exit status, or signal.
+
+    seconds: that it took, infinite when it has not ended.
+    """
 
     code: int
     status: int
+    seconds: float
 
 
 @dataclass
@@ -83,7 +89,7 @@ class Transient:
         run.wait = [
             self._con.signal_subscribe(
                 *(SYSTEMD, PROPERTIES, "PropertiesChanged", unit_path(unit_name), UNIT, none),
-                guarded(lambda *signal: self._changed(run, signal[5].unpack()[1])),
+                guarded(lambda *news: self._changed(run, news[5].unpack()[1])),
             ),
             self._con.signal_subscribe(
                 *(SYSTEMD, MANAGER, "UnitRemoved", ROOT, unit_name, none), guarded(lambda *_: self._removed(run))
@@ -129,9 +135,13 @@ class Transient:
         )
 
     def _ended(self, run: _Run, service: dict[str, Any]) -> None:
-        ends = [End(*entry[-2:]) for entry in service["ExecStart"] if entry[4]]  # those that have a time of start
-        complaints, run.commands = outcome(run.commands, ends, service["Result"], run.seconds)
+        complaints, run.commands = outcome(run.commands, ends(service["ExecStart"]), service["Result"], run.seconds)
         run.complaints += complaints
+        if service["Result"] == "timeout":
+            # After a time-out systemd stops the service, but first begins the next command nevertheless. Should that
+            # one take too long as well, it may be left, and the unit with it.
+            kill = GLib.Variant("(ssi)", (run.unit, "all", signal.SIGKILL))
+            call(self._con, ROOT, MANAGER, "KillUnit", kill, lambda _: None, lambda _: None)
         if not run.commands:
             self._end(run)
             return
@@ -150,21 +160,30 @@ class Transient:
         run.done("; ".join([*run.complaints, *([complaint] if complaint else [])]))
 
 
+def ends(exec_start: Sequence[Sequence[Any]]) -> list[End]:
+    """The ends of the commands that were begun. exec_start: systemd's ExecStart, org.freedesktop.systemd1(5)."""
+    found = []
+    for *_, begun_us, _, ended_us, _, code, status in exec_start:  # those by the monotonic clock
+        if begun_us:
+            found.append(End(code, status, (ended_us - begun_us) / 1e6 if ended_us else math.inf))
+    return found
+
+
 def outcome(
     commands: Sequence[Command], ends: Sequence[End], result: str, seconds: float
 ) -> tuple[list[str], list[Command]]:
-    """What is to be said of the commands, and those that have yet to run: after a time-out systemd leaves them.
+    """What is to be said of the commands, and those that have yet to run: after a time-out systemd may leave them.
 
     ends: of the commands that were begun; result: systemd's Result of the service, org.freedesktop.systemd1(5).
     """
     complaints = []
-    for number, (command, end) in enumerate(zip(commands, ends, strict=False), 1):
-        if result == "timeout" and number == len(ends):
+    for command, end in zip(commands, ends, strict=False):
+        if end.seconds >= seconds:
             complaints.append(f"{command[0]} took longer than {seconds:g} s and was killed")
         elif end.code != _EXITED:
             complaints.append(f"{command[0]} was killed by signal {end.status}")
         elif end.status == _EXEC:
-            complaints.append(f"{command[0]} cannot be run; is it there, and executable?")
+            complaints.append(f"{command[0]} cannot be run")
         elif end.status:
             complaints.append(f"{command[0]} ended with status {end.status}")
     rest = list(commands[len(ends) :]) if result == "timeout" and ends else []

@@ -75,11 +75,12 @@ XML = f"""
       <arg name="method" type="s" direction="in"/><arg name="how" type="s" direction="in"/>
     </method>
     <method name="Release"/>
-    <!-- Finish: the transient service has ended with that Result; (code, status) of each command that was begun. -->
+    <!-- Finish: the transient service has ended with that Result; of each command that was begun its code, status,
+         and how many seconds it took. -->
     <method name="Finish">
       <arg name="unit" type="s" direction="in"/>
       <arg name="result" type="s" direction="in"/>
-      <arg name="ends" type="a(ii)" direction="in"/>
+      <arg name="ends" type="a(iit)" direction="in"/>
     </method>
     <!-- Remove: tell that the unit is unloaded, as for all units when systemd reads them anew. -->
     <method name="Remove"><arg name="unit" type="s" direction="in"/></method>
@@ -97,10 +98,11 @@ class Service:
     commands: list[tuple[str, list[str]]]
     holder: str
     result: str = "success"
-    ends: tuple[tuple[int, int], ...] = ()
+    ends: tuple[tuple[int, int, int], ...] = ()
 
     def properties(self) -> dict[str, Any]:
-        ends = [*((1, 1, 1, 1, 7, *end) for end in self.ends), *[(0, 0, 0, 0, 0, 0, 0)] * len(self.commands)]
+        ends = [(1, 1, 1, 1 + took * 1_000_000, 7, code, status) for code, status, took in self.ends]
+        ends += [(0, 0, 0, 0, 0, 0, 0)] * len(self.commands)
         commands = [(*command, True, *end) for command, end in zip(self.commands, ends, strict=False)]
         return {"Result": self.result, "ExecStart": commands}
 
@@ -159,7 +161,7 @@ class Systemd:
             self.answer(late, method, arguments)
         call.reply()
 
-    def finish(self, call: Call, unit: str, result: str, ends: list[tuple[int, int]]) -> None:
+    def finish(self, call: Call, unit: str, result: str, ends: list[tuple[int, int, int]]) -> None:
         service, _ = self.services[unit]
         service.result, service.ends = result, tuple(ends)
         active, sub = ("inactive", "dead") if result == "success" else ("failed", "failed")

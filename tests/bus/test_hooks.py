@@ -57,7 +57,7 @@ def runs(world: World, count: int, unit: str = OFFICE) -> dict[str, Any]:
 def up_and_hooked(world: World) -> str:
     """The tunnel up and its hooks for that run; its run."""
     run = hooked(world).bring_up("office")
-    world.finish_service(OFFICE, "success", (1, 0), (1, 0))
+    world.finish_service(OFFICE, "success", (1, 0, 0), (1, 0, 0))
     until(lambda: not world.client.owner("no.such.name"), "a turn of the bus")
     world.forget()
     return run
@@ -90,7 +90,7 @@ def test_up_and_down(bare: World) -> None:
         "Description": "Hooks of PPTP tunnel office: up",
         "Type": "oneshot",
         "TimeoutStartUSec": 30_000_000,
-        "TimeoutStopUSec": 5_000_000,
+        "TimeoutStopUSec": 2_000_000,
         "CollectMode": "inactive-or-failed",
         "AddRef": True,
         "DefaultDependencies": False,
@@ -98,7 +98,7 @@ def test_up_and_down(bare: World) -> None:
         "SyslogIdentifier": "pptp-hook-office",
     }
     bare.answered(connect)
-    bare.finish_service(OFFICE, "success", (1, 0), (1, 0))
+    bare.finish_service(OFFICE, "success", (1, 0, 0), (1, 0, 0))
     stop(bare, run)
     properties = runs(bare, 2)
     reason, sentence = STOPPED
@@ -141,7 +141,7 @@ def test_what_is_over_before_it_has_begun_is_left_out(bare: World) -> None:
     bare.forget()
     stop(bare, bare.bring_up("office"))
     assert ran(bare) == []
-    bare.finish_service(OFFICE, "success", (1, 0), (1, 0))
+    bare.finish_service(OFFICE, "success", (1, 0, 0), (1, 0, 0))
     assert variables(runs(bare, 1))["PPTP_EVENT"] == "down"
     bare.finish_service(OFFICE)
     until(lambda: not list(bare.runtime.glob("*.hooks")), "all to be told")
@@ -164,9 +164,10 @@ def test_a_hook_that_hangs_is_killed_and_the_next_goes_on(bare: World) -> None:
     run = hooked(bare).bring_up("office")
     stop(bare, run)
     bare.forget()
-    bare.finish_service(OFFICE, "timeout", (2, 15))
+    bare.finish_service(OFFICE, "timeout", (2, 15, 31))
+    bare.wait_for_order("KillUnit", OFFICE, "all", "9")
     assert runs(bare, 1)["ExecStartEx"][0][0] == "/bin/two"
-    bare.finish_service(OFFICE, "success", (1, 3))
+    bare.finish_service(OFFICE, "success", (1, 3, 0))
     assert variables(runs(bare, 2))["PPTP_EVENT"] == "down"
     bare.expected = [f"WARNING: tunnel office: hooks for 'up': {TIMED_OUT}; /bin/two ended with status 3"]
 
@@ -233,7 +234,7 @@ def test_a_crash_between_the_hooks_and_the_end_of_the_start(bare: World) -> None
     crash(bare)
     bare.start()
     assert bare.call("Ready", "office", run, interface=UNIT).startswith("up ")
-    bare.finish_service(OFFICE, "success", (1, 0), (1, 0))
+    bare.finish_service(OFFICE, "success", (1, 0, 0), (1, 0, 0))
     assert ran(bare) == ["/bin/up up"]
 
 
@@ -268,7 +269,7 @@ def test_the_next_manager_goes_on_with_the_queue_when_the_running_one_ends(bare:
     bare.client.call(SYSTEMD, TEST_PATH, TEST + ".Remove", "(s)", OFFICE)
     runs(bare, 1)  # which is refused again: systemd only read its units anew
     bare.forget()
-    bare.finish_service(OFFICE, "success", (1, 0), (1, 0))
+    bare.finish_service(OFFICE, "success", (1, 0, 0), (1, 0, 0))
     told = variables(runs(bare, 1))
     assert (told["PPTP_EVENT"], told["PPTP_REASON"]) == ("down", "stopped")
     bare.finish_service(OFFICE)

@@ -297,9 +297,9 @@ class World:
         called = [s.arguments for s in self.client.signals if (s.interface, s.member) == (TEST, "Called")]
         return [(a[0], dict(literal_eval(a[2]))) for method, a in called if method == "StartTransientUnit"]
 
-    def finish_service(self, unit: str, result: str = "success", *ends: tuple[int, int]) -> None:
-        """Have a transient service end so. ends: how each of its commands did that was begun."""
-        self.client.call(SYSTEMD, TEST_PATH, TEST + ".Finish", "(ssa(ii))", unit, result, list(ends or [(1, 0)]))
+    def finish_service(self, unit: str, result: str = "success", *ends: tuple[int, int, int]) -> None:
+        """Have a transient service end so. ends: of its commands that were begun: code, status, seconds."""
+        self.client.call(SYSTEMD, TEST_PATH, TEST + ".Finish", "(ssa(iit))", unit, result, list(ends or [(1, 0, 0)]))
 
     # --- a tunnel ---
 

@@ -41,7 +41,9 @@ install:
 		install -m 0600 etc/pptp-manager.yaml $(DESTDIR)$(sysconfdir)/pptp-manager.yaml
 	[ -n "$(DESTDIR)" ] || $(PYTHON) -m compileall -q $(privatedir)/pptpd_manager
 	[ -n "$(DESTDIR)" ] || ! [ -d /run/systemd/system ] || { systemctl daemon-reload; \
-		systemctl reload dbus.service; systemctl try-restart pptp-manager.service; }
+		systemctl reload dbus.service; systemctl try-restart pptp-manager.service; \
+		! systemctl -q is-active systemd-networkd.service || networkctl reload; \
+		! systemctl -q is-active NetworkManager.service || systemctl reload NetworkManager.service; }
 
 uninstall:
 	[ -n "$(DESTDIR)" ] || ! [ -d /run/systemd/system ] || { systemctl stop 'pptp@*.service' pptp-manager.service; \

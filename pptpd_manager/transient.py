@@ -62,6 +62,7 @@ class Transient:
     """Runs programs as transient services."""
 
     def __init__(self, con: Gio.DBusConnection) -> None:
+        """con: a connection that systemd tells of its units (Subscribe), as Units has it do."""
         self._con = con
         self._timers = Timers()
 

@@ -73,6 +73,7 @@ def test_up_and_down_in_order_over_a_restart_of_the_manager() -> None:
     assert lab.state("work") == "up"
     assert lab.systemctl("stop", "pptp@work") == 0
     assert "end up" not in said(), "the hook still runs, and has held up nothing"
+    lab.out("systemctl", "daemon-reload")
     GO.touch()
     lab.wait_for(lambda: "end down" in said(), "the hooks to be through")
     all_capabilities = [line for line in Path("/proc/self/status").read_text().splitlines() if "CapEff" in line]

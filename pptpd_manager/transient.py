@@ -43,9 +43,12 @@ class End(NamedTuple):
     seconds: float
 
 
-@dataclass
+@dataclass(eq=False)
 class _Run:
-    """Commands that have yet to end. wait: subscriptions; begun: systemd runs them; busy: an earlier service runs."""
+    """Commands that have yet to end.
+
+    wait: subscriptions; begun: systemd runs them; busy: an earlier service runs; over: done() was called.
+    """
 
     unit: str
     commands: list[Command]
@@ -56,6 +59,7 @@ class _Run:
     complaints: list[str] = field(default_factory=list)
     begun: bool = False
     busy: bool = False
+    over: bool = False
 
 
 class Transient:
@@ -107,14 +111,14 @@ class Transient:
         def started(_: Any) -> None:
             run.begun = True
             limit = len(run.commands) * (run.seconds + STOP_SECONDS) + GRACE_SECONDS
-            self._timers.start(run.unit, limit, lambda: self._end(run, "systemd does not tell how it ended"))
+            self._timers.start(run, limit, lambda: self._end(run, "systemd does not tell how it ended"))
 
         def refused(error: GLib.Error) -> None:
             if Gio.DBusError.get_remote_error(error) != _EXISTS:
                 self._end(run, message(error))
                 return
             run.busy = True
-            self._timers.start(run.unit, BUSY_SECONDS, lambda: self._end(run, f"{run.unit} is there and does not end"))
+            self._timers.start(run, BUSY_SECONDS, lambda: self._end(run, f"{run.unit} is there and does not end"))
 
         call(self._con, ROOT, MANAGER, "StartTransientUnit", arguments, started, refused)
 
@@ -136,7 +140,11 @@ class Transient:
         )
 
     def _ended(self, run: _Run, service: dict[str, Any]) -> None:
-        complaints, run.commands = outcome(run.commands, ends(service["ExecStart"]), service["Result"], run.seconds)
+        if run.over:  # it took systemd too long to say so
+            return
+        complaints, run.commands = outcome(
+            run.commands, read_ends(service["ExecStart"]), service["Result"], run.seconds
+        )
         run.complaints += complaints
         if service["Result"] == "timeout":
             # After a time-out systemd stops the service, but first begins the next command nevertheless. Should that
@@ -154,14 +162,17 @@ class Transient:
         call(self._con, ROOT, MANAGER, "UnrefUnit", unit, lambda _: None, lambda _: None)  # it was never there
 
     def _end(self, run: _Run, complaint: str = "") -> None:
-        self._timers.cancel(run.unit)
+        if run.over:
+            return
+        run.over = True
+        self._timers.cancel(run)
         for subscription in run.wait:
             self._con.signal_unsubscribe(subscription)
         self._unref(run)
         run.done("; ".join([*run.complaints, *([complaint] if complaint else [])]))
 
 
-def ends(exec_start: Sequence[Sequence[Any]]) -> list[End]:
+def read_ends(exec_start: Sequence[Sequence[Any]]) -> list[End]:
     """The ends of the commands that were begun. exec_start: systemd's ExecStart, org.freedesktop.systemd1(5)."""
     found = []
     for *_, begun_us, _, ended_us, _, code, status in exec_start:  # those by the monotonic clock

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from pptpd_manager.transient import End, ends, outcome
+from pptpd_manager.transient import End, outcome, read_ends
 
 COMMANDS = [("/bin/a", "secret"), ("/bin/b",), ("/bin/c",)]
 WELL, LONG = End(1, 0, 0.5), End(2, 15, 30.1)
@@ -48,4 +48,4 @@ def test_ends() -> None:
         ("/bin/b", ["/bin/b"], True, 9, 1_000_000, 5, 0, 7, 0, 0),
         ("/bin/c", ["/bin/c"], True, 0, 0, 0, 0, 0, 0, 0),
     ]
-    assert ends(known) == [End(1, 3, 0.5), End(0, 0, math.inf)]
+    assert read_ends(known) == [End(1, 3, 0.5), End(0, 0, math.inf)]

@@ -25,7 +25,7 @@ install:
 		$(DESTDIR)$(prefix)/share/dbus-1/system-services $(DESTDIR)$(prefix)/share/dbus-1/system.d \
 		$(DESTDIR)$(prefix)/share/dbus-1/interfaces $(DESTDIR)$(sysconfdir)/iproute2/rt_protos.d \
 		$(DESTDIR)$(sysconfdir)/iproute2/rt_tables.d \
-		$(DESTDIR)$(docdir)
+		$(DESTDIR)$(prefix)/lib/NetworkManager/conf.d $(DESTDIR)$(prefix)/lib/systemd/network $(DESTDIR)$(docdir)
 	install -m 0644 README.md CHANGELOG.md docs/*.md $(DESTDIR)$(docdir)
 	install -m 0644 pptpd_manager/*.py $(DESTDIR)$(privatedir)/pptpd_manager
 	install -m 0644 pptpd_manager/dbus/*.xml $(DESTDIR)$(privatedir)/pptpd_manager/dbus
@@ -37,11 +37,15 @@ install:
 	install -m 0644 systemd/org.pptpmanager1.conf $(DESTDIR)$(prefix)/share/dbus-1/system.d
 	install -m 0644 etc/rt_protos.conf $(DESTDIR)$(sysconfdir)/iproute2/rt_protos.d/pptp-manager.conf
 	install -m 0644 etc/rt_tables.conf $(DESTDIR)$(sysconfdir)/iproute2/rt_tables.d/pptp-manager.conf
+	install -m 0644 etc/NetworkManager.conf $(DESTDIR)$(prefix)/lib/NetworkManager/conf.d/pptp-manager.conf
+	install -m 0644 etc/networkd.network $(DESTDIR)$(prefix)/lib/systemd/network/00-pptp-manager.network
 	[ -e $(DESTDIR)$(sysconfdir)/pptp-manager.yaml ] || \
 		install -m 0600 etc/pptp-manager.yaml $(DESTDIR)$(sysconfdir)/pptp-manager.yaml
 	[ -n "$(DESTDIR)" ] || $(PYTHON) -m compileall -q $(privatedir)/pptpd_manager
 	[ -n "$(DESTDIR)" ] || ! [ -d /run/systemd/system ] || { systemctl daemon-reload; \
-		systemctl reload dbus.service; systemctl try-restart pptp-manager.service; }
+		systemctl reload dbus.service; systemctl try-restart pptp-manager.service; \
+		! systemctl -q is-active systemd-networkd.service || networkctl reload; \
+		! systemctl -q is-active NetworkManager.service || systemctl reload NetworkManager.service; }
 
 uninstall:
 	[ -n "$(DESTDIR)" ] || ! [ -d /run/systemd/system ] || { systemctl stop 'pptp@*.service' pptp-manager.service; \
@@ -55,7 +59,9 @@ uninstall:
 		$(DESTDIR)$(prefix)/share/dbus-1/interfaces/org.pptpmanager1.xml \
 		$(DESTDIR)$(prefix)/share/dbus-1/interfaces/org.pptpmanager1.Tunnel.xml \
 		$(DESTDIR)$(sysconfdir)/iproute2/rt_protos.d/pptp-manager.conf \
-		$(DESTDIR)$(sysconfdir)/iproute2/rt_tables.d/pptp-manager.conf
+		$(DESTDIR)$(sysconfdir)/iproute2/rt_tables.d/pptp-manager.conf \
+		$(DESTDIR)$(prefix)/lib/NetworkManager/conf.d/pptp-manager.conf \
+		$(DESTDIR)$(prefix)/lib/systemd/network/00-pptp-manager.network
 	[ -n "$(DESTDIR)" ] || ! [ -d /run/systemd/system ] || { systemctl daemon-reload; systemctl reload dbus.service; }
 
 # Two at a time: the tests on a bus mostly wait.

@@ -42,6 +42,7 @@ PACKAGES = (
     "network-manager",
     "network-manager-pptp",
     "nftables",
+    "udev",
 )
 # Units that cost boot time, or that would run where no lab wants them; a test that wants one unmasks it.
 MASKED_UNITS = (
@@ -96,6 +97,7 @@ MASKED_UNITS = (
     "systemd-udevd-control.socket",
     "systemd-udevd-kernel.socket",
     "systemd-udev-trigger.service",
+    "systemd-udev-load-credentials.service",
 )
 INIT = Path(__file__).parent / "init"
 MACHINE_ID = "6c61620070707470206c616220677565"

@@ -14,6 +14,7 @@ import pydbus
 from gi.repository import GLib
 
 from pptpd_manager import journal, service
+from pptpd_manager.callouts import Callouts
 from pptpd_manager.engine import Edges, Engine
 from pptpd_manager.events import Configured
 from pptpd_manager.guard import guarded
@@ -25,6 +26,7 @@ from pptpd_manager.optionfile import OptionFiles
 from pptpd_manager.processes import Processes
 from pptpd_manager.settings import Settings
 from pptpd_manager.timers import Timers
+from pptpd_manager.transient import Transient
 from pptpd_manager.tunnel import State
 from pptpd_manager.units import Units, UnitState
 
@@ -62,8 +64,15 @@ class _Daemon:
         self._netlink = Netlink(self._links_changed, self._routes_changed)
         self._nft = Nft(runtime, self._clamped)
         edges = Edges(
-            *(self._units, self._netlink, OptionFiles(runtime), timers, Processes(), journal.Readings(), self._nft),
-            time.monotonic,
+            units=self._units,
+            netlink=self._netlink,
+            files=OptionFiles(runtime),
+            timers=timers,
+            processes=Processes(),
+            readings=journal.Readings(),
+            nft=self._nft,
+            callouts=Callouts(Transient(self._con), runtime),
+            clock=time.monotonic,
         )
         self._engine = Engine(edges)
         self._logind = Logind(self._con, self._engine.sleep_changed)

@@ -16,6 +16,7 @@ from typing import Protocol
 
 from pptpd_manager import events, journal, planner, pppd, reasons, routes
 from pptpd_manager.bounds import Bounds
+from pptpd_manager.callouts import Callouts
 from pptpd_manager.config import Config, TunnelConfig, interface_name
 from pptpd_manager.conntrack import untracked
 from pptpd_manager.events import Action, Event, Moment
@@ -62,6 +63,7 @@ class Edges:
     processes: Processes
     readings: journal.Readings
     nft: Nft
+    callouts: Callouts
     clock: Callable[[], float]  # monotonic seconds
 
 
@@ -133,6 +135,7 @@ class Engine:
         self._log(before, after)
         if self.observer and before != after:
             self.observer.changed(before, after)
+        self._edges.callouts.stepped(before, after)
         for action in actions:
             if not isinstance(action, events.Answer):
                 self._act(after, action)
@@ -267,6 +270,7 @@ class Engine:
         for name in self._edges.files.tunnels():
             if name not in self.tunnels or self.tunnels[name].ended:
                 self._edges.files.remove(name)
+        self._edges.callouts.begin(self.tunnels)
         self.sync_routes()
         self._sync_clamp()
         self._bounds.sync(self.tunnels.values(), self._path)

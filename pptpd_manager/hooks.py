@@ -1,4 +1,4 @@
-"""What the configuration has run when a tunnel goes up, goes down or fails: its values, and how they are read."""
+"""What the configuration has run when a tunnel goes up, goes down, or is given up: its values; how they are read."""
 
 from __future__ import annotations
 

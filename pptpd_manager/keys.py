@@ -161,7 +161,9 @@ MRU = Key(
     "mru",
 )
 CLAMP_MSS = Key("clamp-mss", _FLAG, False, "have forwarded TCP connections keep to the tunnel's MTU (for routers)")
-HOOKS: Key[Hooks] = Key("hooks", hooks.HOOKS, Hooks(), "what to run when the tunnel goes up, goes down, or fails")
+HOOKS: Key[Hooks] = Key(
+    "hooks", hooks.HOOKS, Hooks(), "what to run when the tunnel goes up, goes down, or is given up"
+)
 LCP_ECHO_INTERVAL = Key(
     "lcp-echo-interval",
     Number(1, 3600, "seconds"),

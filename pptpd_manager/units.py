@@ -14,11 +14,11 @@ from pptpd_manager.guard import guarded
 
 log = logging.getLogger(__name__)
 
-_SYSTEMD, _ROOT = "org.freedesktop.systemd1", "/org/freedesktop/systemd1"
-_MANAGER, _UNIT = _SYSTEMD + ".Manager", _SYSTEMD + ".Unit"
-_PROPERTIES = "org.freedesktop.DBus.Properties"
+SYSTEMD, ROOT = "org.freedesktop.systemd1", "/org/freedesktop/systemd1"
+MANAGER, UNIT = SYSTEMD + ".Manager", SYSTEMD + ".Unit"
+PROPERTIES = "org.freedesktop.DBus.Properties"
 _NAME = re.compile(r"pptp@([A-Za-z0-9_-]+)\.service$")
-_PREFIX = _ROOT + "/unit/pptp_40"  # "pptp@" as systemd writes it in object paths
+_PREFIX = ROOT + "/unit/pptp_40"  # "pptp@" as systemd writes it in object paths
 _REMOTE = re.compile(r"^GDBus\.Error:[\w.]+: ")  # what Gio puts before the message of a remote error
 CALL_MS = 10_000
 
@@ -56,11 +56,11 @@ class Units:
     def __init__(self, con: Gio.DBusConnection, on_change: Callable[[str, UnitState], None]) -> None:
         self._con, self._on_change = con, on_change
         self._watch = con.signal_subscribe(
-            _SYSTEMD, _PROPERTIES, "PropertiesChanged", None, _UNIT, Gio.DBusSignalFlags.NONE, guarded(self._changed)
+            SYSTEMD, PROPERTIES, "PropertiesChanged", None, UNIT, Gio.DBusSignalFlags.NONE, guarded(self._changed)
         )
         self._call(
-            _ROOT,
-            _MANAGER,
+            ROOT,
+            MANAGER,
             "Subscribe",
             None,
             lambda _: None,
@@ -81,13 +81,13 @@ class Units:
         def stopped(_: Any) -> None:
             self.reset(tunnel, accepted)
 
-        self._call(_ROOT, _MANAGER, "StopUnit", GLib.Variant("(ss)", (unit_name(tunnel), "replace")), stopped, failed)
+        self._call(ROOT, MANAGER, "StopUnit", GLib.Variant("(ss)", (unit_name(tunnel), "replace")), stopped, failed)
 
     def reset(self, tunnel: str, done: Callable[[], None]) -> None:
         """Have a failed unit be inactive; another one is left as it is."""
         unit = GLib.Variant("(s)", (unit_name(tunnel),))
         # One that is not loaded any more has nothing to reset.
-        self._call(_ROOT, _MANAGER, "ResetFailedUnit", unit, lambda _: done(), lambda _: done())
+        self._call(ROOT, MANAGER, "ResetFailedUnit", unit, lambda _: done(), lambda _: done())
 
     def restart(self, tunnel: str, accepted: Callable[[], None], failed: Error) -> None:
         """Restart the unit; as start."""
@@ -97,8 +97,8 @@ class Units:
         """Send SIGTERM to the unit's main process, or with hard SIGKILL to all of its processes."""
         who, signal = ("all", 9) if hard else ("main", 15)
         self._call(
-            _ROOT,
-            _MANAGER,
+            ROOT,
+            MANAGER,
             "KillUnit",
             GLib.Variant("(ssi)", (unit_name(tunnel), who, signal)),
             lambda _: None,
@@ -108,8 +108,8 @@ class Units:
     def processes(self, tunnel: str, then: Callable[[Pids], None]) -> None:
         """then(pids): of the unit's processes; [] when systemd does not say."""
         self._call(
-            _ROOT,
-            _MANAGER,
+            ROOT,
+            MANAGER,
             "GetUnitProcesses",
             GLib.Variant("(s)", (unit_name(tunnel),)),
             lambda reply: then([pid for _cgroup, pid, _command in reply[0]]),
@@ -123,7 +123,7 @@ class Units:
             then([match[1] for unit in reply[0] if (match := _NAME.match(unit[0]))])
 
         self._call(
-            _ROOT, _MANAGER, "ListUnitsByPatterns", GLib.Variant("(asas)", ([], ["pptp@*.service"])), listed, failed
+            ROOT, MANAGER, "ListUnitsByPatterns", GLib.Variant("(asas)", ([], ["pptp@*.service"])), listed, failed
         )
 
     def state(self, tunnel: str, then: Callable[[UnitState | None], None]) -> None:
@@ -136,18 +136,18 @@ class Units:
                 return then(_state(properties))
             self._call(
                 job,
-                _PROPERTIES,
+                PROPERTIES,
                 "Get",
-                GLib.Variant("(ss)", (_SYSTEMD + ".Job", "JobType")),
+                GLib.Variant("(ss)", (SYSTEMD + ".Job", "JobType")),
                 lambda reply: then(_state(properties, reply[0])),
                 lambda _: then(_state(properties)),
             )
 
         self._call(
-            _path(tunnel),
-            _PROPERTIES,
+            unit_path(unit_name(tunnel)),
+            PROPERTIES,
             "GetAll",
-            GLib.Variant("(s)", (_UNIT,)),
+            GLib.Variant("(s)", (UNIT,)),
             got,
             lambda text: self._untold(tunnel, text, then),
         )
@@ -158,7 +158,7 @@ class Units:
 
     def _job(self, method: str, tunnel: str, accepted: Callable[[], None], failed: Error) -> None:
         arguments = GLib.Variant("(ss)", (unit_name(tunnel), "replace"))
-        self._call(_ROOT, _MANAGER, method, arguments, lambda _: accepted(), failed)
+        self._call(ROOT, MANAGER, method, arguments, lambda _: accepted(), failed)
 
     def _changed(
         self, _con: Any, _sender: str, path: str, _interface: str, _signal: str, parameters: GLib.Variant
@@ -177,26 +177,37 @@ class Units:
         then: Callable[[Any], None],
         failed: Error,
     ) -> None:
-        def answered(con: Gio.DBusConnection, result: Gio.AsyncResult) -> None:
-            try:
-                reply = con.call_finish(result)
-            except GLib.Error as error:
-                failed(_REMOTE.sub("", error.message))
-                return
-            then(reply.unpack())
+        call(self._con, path, interface, method, arguments, then, lambda error: failed(message(error)))
 
-        self._con.call(
-            _SYSTEMD,
-            path,
-            interface,
-            method,
-            arguments,
-            None,
-            Gio.DBusCallFlags.NONE,
-            CALL_MS,
-            None,
-            guarded(answered),
-        )
+
+def call(
+    con: Gio.DBusConnection,
+    path: str,
+    interface: str,
+    method: str,
+    arguments: GLib.Variant | None,
+    then: Callable[[Any], None],
+    failed: Callable[[GLib.Error], None],
+) -> None:
+    """Call a method of systemd: then(the reply's values), or failed(error)."""
+
+    def answered(con: Gio.DBusConnection, result: Gio.AsyncResult) -> None:
+        try:
+            reply = con.call_finish(result)
+        except GLib.Error as error:
+            failed(error)
+            return
+        then(reply.unpack())
+
+    con.call(
+        *(SYSTEMD, path, interface, method, arguments, None),
+        *(Gio.DBusCallFlags.NONE, CALL_MS, None, guarded(answered)),
+    )
+
+
+def message(error: GLib.Error) -> str:
+    """What systemd said, without the name of the error."""
+    return _REMOTE.sub("", error.message)
 
 
 def _state(properties: dict[str, Any], job: str = "") -> UnitState:
@@ -205,8 +216,9 @@ def _state(properties: dict[str, Any], job: str = "") -> UnitState:
     return UnitState(properties["ActiveState"], properties["SubState"], run, since, job)
 
 
-def _path(tunnel: str) -> str:
-    return f"{_ROOT}/unit/{escape(unit_name(tunnel))}"
+def unit_path(unit: str) -> str:
+    """The object of a unit, by the unit's whole name."""
+    return f"{ROOT}/unit/{escape(unit)}"
 
 
 def escape(label: str) -> str:

@@ -1,4 +1,4 @@
-"""A stand-in for systemd on the bus: the part of org.freedesktop.systemd1(5) that units.py uses.
+"""A stand-in for systemd on the bus: the part of org.freedesktop.systemd1(5) that units.py and transient.py use.
 
 Run as a process: fake_systemd.py ADDRESS. It starts and stops nothing: a unit that is told to start is "activating",
 with an invocation id and a job, until the test says what became of it, over org.test.Systemd.
@@ -18,7 +18,7 @@ from pptpd_manager.errors import DBusError
 from pptpd_manager.objects import Call, Exported, Method
 
 NAME, ROOT = "org.freedesktop.systemd1", "/org/freedesktop/systemd1"
-MANAGER, UNIT, JOB = NAME + ".Manager", NAME + ".Unit", NAME + ".Job"
+MANAGER, UNIT, JOB, SERVICE = NAME + ".Manager", NAME + ".Unit", NAME + ".Job", NAME + ".Service"
 CONTROL, CONTROL_PATH = "org.test.Systemd", "/test"
 
 XML = f"""
@@ -42,6 +42,12 @@ XML = f"""
       <arg type="s" direction="in"/><arg type="s" direction="in"/><arg type="i" direction="in"/>
     </method>
     <method name="ResetFailedUnit"><arg type="s" direction="in"/></method>
+    <method name="StartTransientUnit">
+      <arg type="s" direction="in"/><arg type="s" direction="in"/><arg type="a(sv)" direction="in"/>
+      <arg type="a(sa(sv))" direction="in"/><arg type="o" direction="out"/>
+    </method>
+    <method name="UnrefUnit"><arg type="s" direction="in"/></method>
+    <signal name="UnitRemoved"><arg type="s"/><arg type="o"/></signal>
   </interface>
   <interface name="{UNIT}">
     <property name="ActiveState" type="s" access="read"/>
@@ -49,6 +55,10 @@ XML = f"""
     <property name="InvocationID" type="ay" access="read"/>
     <property name="Job" type="(uo)" access="read"/>
     <property name="ActiveEnterTimestampMonotonic" type="t" access="read"/>
+  </interface>
+  <interface name="{SERVICE}">
+    <property name="Result" type="s" access="read"/>
+    <property name="ExecStart" type="a(sasbttttuii)" access="read"/>
   </interface>
   <interface name="{JOB}"><property name="JobType" type="s" access="read"/></interface>
   <interface name="{CONTROL}">
@@ -67,11 +77,36 @@ XML = f"""
       <arg name="method" type="s" direction="in"/><arg name="how" type="s" direction="in"/>
     </method>
     <method name="Release"/>
+    <!-- Finish: the transient service has ended with that Result; of each command that was begun its code, status,
+         and how many seconds it took. -->
+    <method name="Finish">
+      <arg name="unit" type="s" direction="in"/>
+      <arg name="result" type="s" direction="in"/>
+      <arg name="ends" type="a(iit)" direction="in"/>
+    </method>
+    <!-- Remove: tell that the unit is unloaded, as for all units when systemd reads them anew. -->
+    <method name="Remove"><arg name="unit" type="s" direction="in"/></method>
     <!-- Called: a method of Manager was called. -->
     <signal name="Called"><arg name="method" type="s"/><arg name="arguments" type="as"/></signal>
   </interface>
 </node>
 """
+
+
+@dataclass
+class Service:
+    """A transient service. holder: who keeps it loaded after its end (AddRef)."""
+
+    commands: list[tuple[str, list[str]]]
+    holder: str
+    result: str = "success"
+    ends: tuple[tuple[int, int, int], ...] = ()
+
+    def properties(self) -> dict[str, Any]:
+        ends = [(1, 1, 1, 1 + took * 1_000_000, 7, code, status) for code, status, took in self.ends]
+        ends += [(0, 0, 0, 0, 0, 0, 0)] * len(self.commands)
+        commands = [(*command, True, *end) for command, end in zip(self.commands, ends, strict=False)]
+        return {"Result": self.result, "ExecStart": commands}
 
 
 @dataclass(frozen=True)
@@ -92,17 +127,21 @@ class Systemd:
         self.con = con
         self.units: dict[str, State] = {}
         self.objects: dict[str, Exported] = {}
+        self.services: dict[str, tuple[Service, Exported]] = {}
         self.jobs: dict[str, Exported] = {}
         self.behaviour: dict[str, str] = {}
         self.held: list[tuple[Call, str, tuple[Any, ...]]] = []
         self.interfaces = {info.name: info for info in Gio.DBusNodeInfo.new_for_xml(XML).interfaces}
         methods = [method.name for method in self.interfaces[MANAGER].methods]
-        Exported(con, ROOT, self.interfaces[MANAGER], {name: self.entry(name) for name in methods}, dict)
+        entries = {name: self.entry(name) for name in methods}
+        self.manager = Exported(con, ROOT, self.interfaces[MANAGER], entries, dict)
         control: dict[str, Method] = {
             "Set": self.set,
             "Enqueue": self.enqueue,
             "Behave": self.behave,
             "Release": self.release,
+            "Finish": self.finish,
+            "Remove": self.remove,
         }
         self.control = Exported(con, CONTROL_PATH, self.interfaces[CONTROL], control, dict)
 
@@ -127,6 +166,21 @@ class Systemd:
         held, self.held = self.held, []
         for late, method, arguments in held:
             self.answer(late, method, arguments)
+        call.reply()
+
+    def finish(self, call: Call, unit: str, result: str, ends: list[tuple[int, int, int]]) -> None:
+        service, _ = self.services[unit]
+        service.result, service.ends = result, tuple(ends)
+        active, sub = ("inactive", "dead") if result == "success" else ("failed", "failed")
+        self.become(unit, replace(self.units[unit], active=active, sub=sub))
+        bus, arguments = "org.freedesktop.DBus", GLib.Variant("(s)", (service.holder,))
+        words = (bus, "/org/freedesktop/DBus", bus, "NameHasOwner", arguments, None)
+        if not self.con.call_sync(*words, Gio.DBusCallFlags.NONE, -1, None).unpack()[0]:
+            self.forget(unit)
+        call.reply()
+
+    def remove(self, call: Call, unit: str) -> None:
+        self.manager.emit("UnitRemoved", "(so)", unit, unit_path(unit))
         call.reply()
 
     # --- the manager's side ---
@@ -156,6 +210,12 @@ class Systemd:
                 if unit.active == "failed":
                     self.become(arguments[0], replace(unit, active="inactive", sub="dead"))
                 call.reply()
+            case "StartTransientUnit":
+                self.start_transient(call, arguments[0], arguments[2])
+            case "UnrefUnit":
+                if arguments[0] in self.services and self.units[arguments[0]].active in ("inactive", "failed"):
+                    self.forget(arguments[0])
+                call.reply()
             case _:
                 call.reply(self.job(arguments[0], method.removesuffix("Unit").lower()))
 
@@ -180,6 +240,27 @@ class Systemd:
         self.jobs[path] = Exported(self.con, path, self.interfaces[JOB], {}, lambda: {"JobType": kind})
         return number, path
 
+    def start_transient(self, call: Call, unit: str, properties: list[tuple[str, Any]]) -> None:
+        """Have a service that runs until the test says how it ended."""
+        if unit in self.units:
+            text = f"Unit {unit} was already loaded or has a fragment file."
+            call.fail(DBusError(NAME + ".UnitExists", text))
+            return
+        service = Service([tuple(entry[:2]) for entry in dict(properties)["ExecStartEx"]], call.sender)
+        exported = Exported(self.con, unit_path(unit), self.interfaces[SERVICE], {}, service.properties)
+        self.services[unit] = service, exported
+        self.become(unit, State())  # as systemd does: it tells of the unit before the job runs
+        call.reply(f"{ROOT}/job/1")
+        self.become(unit, State("activating", "start", uuid.uuid4().hex))
+
+    def forget(self, unit: str) -> None:
+        """Unload a transient service."""
+        _, exported = self.services.pop(unit)
+        exported.close()
+        self.objects.pop(unit).close()
+        del self.units[unit]
+        self.manager.emit("UnitRemoved", "(so)", unit, unit_path(unit))
+
     def become(self, unit: str, state: State) -> None:
         """Tell all of the properties, as systemd does."""
         self.units[unit] = state
@@ -201,8 +282,9 @@ class Systemd:
 
 
 def unit_path(unit: str) -> str:
-    """The object of pptp@TUNNEL.service, for tunnels named with letters alone."""
-    return f"{ROOT}/unit/pptp_40{unit.removeprefix('pptp@').removesuffix('.service')}_2eservice"
+    """The object of a unit, whose name has no digits and nothing unusual."""
+    escaped = unit.replace("@", "_40").replace("-", "_2d").replace(".", "_2e")
+    return f"{ROOT}/unit/{escaped}"
 
 
 def main(address: str) -> None:

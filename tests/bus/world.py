@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+from ast import literal_eval
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -267,7 +268,7 @@ class World:
     def ordered(self) -> list[tuple[str, ...]]:
         """The calls to systemd since forget(), but for those that ask only."""
         called = [s.arguments for s in self.client.signals if (s.interface, s.member) == (TEST, "Called")]
-        asking = ("Subscribe", "ListUnitsByPatterns", "ResetFailedUnit")
+        asking = ("Subscribe", "ListUnitsByPatterns", "ResetFailedUnit", "StartTransientUnit", "UnrefUnit")
         return [(method, *arguments) for method, arguments in called if method not in asking]
 
     def wait_for_order(self, *order: str) -> None:
@@ -294,6 +295,15 @@ class World:
         """The invocation id of a unit."""
         path = f"/org/freedesktop/systemd1/unit/pptp_40{tunnel}_2eservice"
         return bytes(self.client.call(SYSTEMD, path, PROPERTIES + ".Get", "(ss)", SYSTEMD_UNIT, "InvocationID")).hex()
+
+    def services(self) -> list[tuple[str, dict[str, Any]]]:
+        """The transient services that systemd was told to run since forget(): names and properties."""
+        called = [s.arguments for s in self.client.signals if (s.interface, s.member) == (TEST, "Called")]
+        return [(a[0], dict(literal_eval(a[2]))) for method, a in called if method == "StartTransientUnit"]
+
+    def finish_service(self, unit: str, result: str = "success", *ends: tuple[int, int, int]) -> None:
+        """Have a transient service end so. ends: of its commands that were begun: code, status, seconds."""
+        self.client.call(SYSTEMD, TEST_PATH, TEST + ".Finish", "(ssa(iit))", unit, result, list(ends or [(1, 0, 0)]))
 
     # --- a tunnel ---
 

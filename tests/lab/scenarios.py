@@ -63,7 +63,8 @@ APART = {
     "reasons": ("test_reasons.py", "test_scripted.py"),
     "recovery": ("test_recovery.py", "test_sleep.py", "test_uplink.py"),
     "faults": ("test_faults.py",),
-    "network": ("test_routes.py", "test_guard.py", "test_leftovers.py", "test_mtu.py"),
+    "routing": ("test_routes.py", "test_guard.py", "test_leftovers.py", "test_mtu.py"),
+    "network": ("test_hooks.py", "test_network.py"),
 }
 SCENARIOS = {
     **{name: Scenario(bare, names) for name, names in APART.items()},

@@ -20,7 +20,8 @@ NOT_OURS = {".git", ".venv", ".hypothesis", ".mypy_cache", ".ruff_cache", ".pyte
 
 PURE = (
     *("config", "keys", "values", "document", "addresses", "options", "reasons", "pppd", "retry", "routes"),
-    *("mtu", "clamp", "diagnosis", "events", "tunnel", "machine", "verdict", "link", "ending"),
+    *("routing", "planner", "losses", "dns", "mtu", "clamp", "hooks", "occasions"),
+    *("diagnosis", "events", "tunnel", "machine", "verdict", "link", "ending"),
 )
 IMPURE = {"gi", "socket", "os", "time", "logging", "random", "pyroute2", "subprocess"}
 MOST_LINES = 40
@@ -172,6 +173,16 @@ def test_install_puts_every_module_and_interface(tmp_path: Path) -> None:
     private = tmp_path / "usr/lib/pptp-manager"
     here = {path.relative_to(ROOT) for pattern in ("*.py", "dbus/*.xml") for path in PACKAGE.glob(pattern)}
     assert {path.relative_to(private) for path in private.rglob("*") if path.is_file()} == here | {Path("pptp-unit")}
+
+
+def test_install_tells_other_network_managers(tmp_path: Path) -> None:
+    make("install", tmp_path)
+    lib = tmp_path / "usr/lib"
+    for there, here in (
+        ("NetworkManager/conf.d/pptp-manager.conf", "NetworkManager.conf"),
+        ("systemd/network/00-pptp-manager.network", "networkd.network"),
+    ):
+        assert (lib / there).read_text() == (ROOT / "etc" / here).read_text()
 
 
 def test_install_keeps_a_configuration(tmp_path: Path) -> None:

@@ -1,0 +1,236 @@
+"""Programs run by systemd as services that it forgets when they end: systemd-run(1), over D-Bus. Asynchronous.
+
+The manager is locked into a sandbox and has next to no capabilities, which its children would inherit; systemd's have
+a clean start, a time limit, a control group that ends with them, and the journal. A program that has begun goes on
+when the manager ends.
+"""
+
+from __future__ import annotations
+
+import math
+import signal
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from gi.repository import Gio, GLib
+
+from pptpd_manager.guard import guarded
+from pptpd_manager.timers import Timers
+from pptpd_manager.units import MANAGER, PROPERTIES, ROOT, SYSTEMD, UNIT, call, message, unit_path
+
+_SERVICE = SYSTEMD + ".Service"
+_EXISTS = SYSTEMD + ".UnitExists"
+STOP_SECONDS = 2.0  # from SIGTERM to SIGKILL for a program that takes too long
+GRACE_SECONDS = 15.0  # for systemd itself
+BUSY_SECONDS = 300.0  # for an earlier service of the same name
+_EXITED, _EXEC = 1, 203  # CLD_EXITED of sigaction(2); EXIT_EXEC of systemd.exec(5)
+# What the program itself did; of anything else systemd's word is told.
+_ENDINGS = ("success", "exit-code", "signal", "core-dump", "timeout")
+
+Command = Sequence[str]
+Done = Callable[[str], None]
+
+
+class End(NamedTuple):
+    """How a command ended that was begun. code: CLD_EXITED or how else; status: exit status, or signal.
+
+    seconds: that it took, infinite when it has not ended.
+    """
+
+    code: int
+    status: int
+    seconds: float
+
+
+@dataclass(eq=False)
+class _Run:
+    """Commands that have yet to end.
+
+    wait: subscriptions; begun: systemd runs them; busy: an earlier service runs; over: done() was called.
+    """
+
+    unit: str
+    commands: list[Command]
+    properties: list[tuple[str, GLib.Variant]]
+    seconds: float
+    done: Done
+    wait: list[int] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+    begun: bool = False
+    busy: bool = False
+    over: bool = False
+
+
+class Transient:
+    """Runs programs as transient services."""
+
+    def __init__(self, con: Gio.DBusConnection) -> None:
+        """con: a connection that systemd tells of its units (Subscribe), as Units has it do."""
+        self._con = con
+        self._timers = Timers()
+
+    def run(
+        self,
+        unit_name: str,
+        description: str,
+        commands: Sequence[Command],
+        *,
+        environment: Mapping[str, str] = {},
+        stdin: bytes = b"",
+        seconds: float,
+        fields: Mapping[str, str] = {},
+        done: Done,
+    ) -> None:
+        """Run the commands one after the other, each whatever came of the one before; done("") or done(what failed).
+
+        unit_name: with ".service"; while an earlier service of that name runs, this one waits for its end. Each
+        command has that many seconds, and is killed then, with all that it has started. environment: besides what
+        systemd gives every service; stdin: what each reads. fields: of their lines in the journal.
+        """
+        properties = _properties(unit_name, description, environment, stdin, seconds, fields)
+        run = _Run(unit_name, list(commands), properties, seconds, done)
+        none = Gio.DBusSignalFlags.NONE
+        run.wait = [
+            self._con.signal_subscribe(
+                *(SYSTEMD, PROPERTIES, "PropertiesChanged", unit_path(unit_name), UNIT, none),
+                guarded(lambda *news: self._changed(run, news[5].unpack()[1])),
+            ),
+            self._con.signal_subscribe(
+                *(SYSTEMD, MANAGER, "UnitRemoved", ROOT, unit_name, none), guarded(lambda *_: self._removed(run))
+            ),
+        ]
+        self._start(run)
+
+    def _start(self, run: _Run) -> None:
+        run.begun = run.busy = False
+        commands = [(words[0], list(words), ["ignore-failure", "no-env-expand"]) for words in run.commands]
+        properties = [*run.properties, ("ExecStartEx", GLib.Variant("a(sasas)", commands))]
+        arguments = GLib.Variant("(ssa(sv)a(sa(sv)))", (run.unit, "replace", properties, []))
+
+        def started(_: Any) -> None:
+            run.begun = True
+            limit = len(run.commands) * (run.seconds + STOP_SECONDS) + GRACE_SECONDS
+            self._timers.start(run, limit, lambda: self._end(run, "systemd does not tell how it ended"))
+
+        def refused(error: GLib.Error) -> None:
+            if Gio.DBusError.get_remote_error(error) != _EXISTS:
+                self._end(run, message(error))
+                return
+            run.busy = True
+            self._timers.start(run, BUSY_SECONDS, lambda: self._end(run, f"{run.unit} is there and does not end"))
+
+        call(self._con, ROOT, MANAGER, "StartTransientUnit", arguments, started, refused)
+
+    def _removed(self, run: _Run) -> None:
+        """The earlier one has ended; or systemd reads its units anew, and the next try finds it again."""
+        if run.busy:
+            self._start(run)
+
+    def _changed(self, run: _Run, properties: dict[str, Any]) -> None:
+        """systemd keeps the unit until we have seen how it ended (AddRef): nothing else would tell."""
+        over = properties.get("ActiveState") in ("inactive", "failed") and not properties.get("Job", (0, "/"))[0]
+        if not (run.begun and over):
+            return
+        run.begun = False
+        call(
+            *(self._con, unit_path(run.unit), PROPERTIES, "GetAll", GLib.Variant("(s)", (_SERVICE,))),
+            lambda reply: self._ended(run, reply[0]),
+            lambda error: self._end(run, message(error)),
+        )
+
+    def _ended(self, run: _Run, service: dict[str, Any]) -> None:
+        if run.over:  # it took systemd too long to say so
+            return
+        complaints, run.commands = outcome(
+            run.commands, read_ends(service["ExecStart"]), service["Result"], run.seconds
+        )
+        run.complaints += complaints
+        if service["Result"] == "timeout":
+            # After a time-out systemd stops the service, but first begins the next command nevertheless. Should that
+            # one take too long as well, it may be left, and the unit with it.
+            kill = GLib.Variant("(ssi)", (run.unit, "all", signal.SIGKILL))
+            call(self._con, ROOT, MANAGER, "KillUnit", kill, lambda _: None, lambda _: None)
+        if not run.commands:
+            self._end(run)
+            return
+        self._unref(run)
+        self._start(run)
+
+    def _unref(self, run: _Run) -> None:
+        unit = GLib.Variant("(s)", (run.unit,))
+        call(self._con, ROOT, MANAGER, "UnrefUnit", unit, lambda _: None, lambda _: None)  # it was never there
+
+    def _end(self, run: _Run, complaint: str = "") -> None:
+        if run.over:
+            return
+        run.over = True
+        self._timers.cancel(run)
+        for subscription in run.wait:
+            self._con.signal_unsubscribe(subscription)
+        self._unref(run)
+        run.done("; ".join([*run.complaints, *([complaint] if complaint else [])]))
+
+
+def read_ends(exec_start: Sequence[Sequence[Any]]) -> list[End]:
+    """The ends of the commands that were begun. exec_start: systemd's ExecStart, org.freedesktop.systemd1(5)."""
+    found = []
+    for *_, begun_us, _, ended_us, _, code, status in exec_start:  # those by the monotonic clock
+        if begun_us:
+            found.append(End(code, status, (ended_us - begun_us) / 1e6 if ended_us else math.inf))
+    return found
+
+
+def outcome(
+    commands: Sequence[Command], ends: Sequence[End], result: str, seconds: float
+) -> tuple[list[str], list[Command]]:
+    """What is to be said of the commands, and those that have yet to run: after a time-out systemd may leave them.
+
+    ends: of the commands that were begun; result: systemd's Result of the service, org.freedesktop.systemd1(5).
+    """
+    complaints = []
+    for command, end in zip(commands, ends, strict=False):
+        if end.seconds >= seconds:
+            complaints.append(f"{command[0]} took longer than {seconds:g} s and was killed")
+        elif end.code != _EXITED:
+            complaints.append(f"{command[0]} was killed by signal {end.status}")
+        elif end.status == _EXEC:
+            complaints.append(f"{command[0]} cannot be run")
+        elif end.status:
+            complaints.append(f"{command[0]} ended with status {end.status}")
+    rest = list(commands[len(ends) :]) if result == "timeout" and ends else []
+    if result not in _ENDINGS or len(ends) + len(rest) < len(commands):
+        complaints.append(f"systemd could not run all of it ({result})")
+    return complaints, rest
+
+
+def _properties(
+    unit: str,
+    description: str,
+    environment: Mapping[str, str],
+    stdin: bytes,
+    seconds: float,
+    fields: Mapping[str, str],
+) -> list[tuple[str, GLib.Variant]]:
+    """The service. Source: systemd.service(5), systemd.exec(5)."""
+    properties = [
+        ("Description", GLib.Variant("s", description)),
+        ("Type", GLib.Variant("s", "oneshot")),
+        ("TimeoutStartUSec", GLib.Variant("t", round(seconds * 1e6))),
+        ("TimeoutStopUSec", GLib.Variant("t", round(STOP_SECONDS * 1e6))),
+        ("CollectMode", GLib.Variant("s", "inactive-or-failed")),
+        ("AddRef", GLib.Variant("b", True)),
+        # A shutdown refuses new services that it would stop, and waits for this kind.
+        ("DefaultDependencies", GLib.Variant("b", False)),
+        ("Before", GLib.Variant("as", ["shutdown.target"])),
+        ("SyslogIdentifier", GLib.Variant("s", unit.removesuffix(".service"))),
+        ("Environment", GLib.Variant("as", [f"{name}={value}" for name, value in environment.items()])),
+        (
+            "LogExtraFields",
+            GLib.Variant("aay", [f"{name}={value}".encode() for name, value in fields.items()]),
+        ),
+    ]
+    if stdin:
+        properties.append(("StandardInput", GLib.Variant("s", "data")))
+        properties.append(("StandardInputData", GLib.Variant("ay", stdin)))
+    return properties

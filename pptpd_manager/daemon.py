@@ -18,12 +18,14 @@ from pptpd_manager.engine import Edges, Engine
 from pptpd_manager.events import Configured
 from pptpd_manager.guard import guarded
 from pptpd_manager.logind import Logind
+from pptpd_manager.names import Names
 from pptpd_manager.netlink import Netlink
 from pptpd_manager.notify import Notify
 from pptpd_manager.optionfile import OptionFiles
 from pptpd_manager.processes import Processes
 from pptpd_manager.settings import Settings
 from pptpd_manager.timers import Timers
+from pptpd_manager.transient import Transient
 from pptpd_manager.tunnel import State
 from pptpd_manager.units import Units, UnitState
 
@@ -60,7 +62,9 @@ class _Daemon:
         self._units = Units(self._con, self._unit_changed)
         self._netlink = Netlink(self._links_changed, self._routes_changed)
         edges = Edges(
-            self._units, self._netlink, OptionFiles(runtime), timers, Processes(), journal.Readings(), time.monotonic
+            *(self._units, self._netlink, OptionFiles(runtime), timers, Processes(), journal.Readings()),
+            Names(self._con, Transient(self._con), runtime),
+            time.monotonic,
         )
         self._engine = Engine(edges)
         self._logind = Logind(self._con, self._engine.sleep_changed)

@@ -20,6 +20,7 @@ from pptpd_manager.conntrack import untracked
 from pptpd_manager.events import Action, Event, Moment
 from pptpd_manager.knock import knock
 from pptpd_manager.machine import DIALLED, step
+from pptpd_manager.names import Names
 from pptpd_manager.netlink import Netlink
 from pptpd_manager.optionfile import OptionFiles
 from pptpd_manager.planner import Want
@@ -59,6 +60,7 @@ class Edges:
     timers: Timers
     processes: Processes
     readings: journal.Readings
+    names: Names
     clock: Callable[[], float]  # monotonic seconds
 
 
@@ -120,6 +122,7 @@ class Engine:
         self.tunnels[name] = after
         if self._matters(before, after):
             self.sync_routes()  # before all else: packets wait for them
+            self._edges.names.sync()
         for action in actions:
             if isinstance(action, events.Answer):  # and a main process for this
                 self._answer(name, action)
@@ -253,6 +256,18 @@ class Engine:
             if name not in self.tunnels or self.tunnels[name].ended:
                 self._edges.files.remove(name)
         self.sync_routes()
+        self._edges.names.attach(self.tunnels, self._names_changed)
+
+    # --- name servers ---
+
+    @property
+    def names(self) -> Names:
+        """How it is with the tunnels' name servers."""
+        return self._edges.names
+
+    def _names_changed(self, name: str) -> None:
+        if self.observer and name in self.tunnels:
+            self.observer.changed(self.tunnels[name], self.tunnels[name])
 
     # --- the kernel ---
 
@@ -472,7 +487,8 @@ class Engine:
             case events.Answer():
                 self.observer.verdict(name, action.run, action.verdict)
             case events.AnswerReady():
-                self.observer.ready(name, action.run, action.well, action.text)
+                note = self.names.note(name) if action.well else ""
+                self.observer.ready(name, action.run, action.well, action.text + note)
             case events.AnswerEnded():
                 self.observer.ended(name, action.run)
             case events.Tell():

@@ -17,6 +17,8 @@ from gi.repository import Gio, GLib
 from pptpd_manager.errors import DBusError
 from pptpd_manager.objects import Call, Exported, Method
 
+from .standin import serve
+
 NAME, ROOT = "org.freedesktop.systemd1", "/org/freedesktop/systemd1"
 MANAGER, UNIT, JOB = NAME + ".Manager", NAME + ".Unit", NAME + ".Job"
 CONTROL, CONTROL_PATH = "org.test.Systemd", "/test"
@@ -42,6 +44,12 @@ XML = f"""
       <arg type="s" direction="in"/><arg type="s" direction="in"/><arg type="i" direction="in"/>
     </method>
     <method name="ResetFailedUnit"><arg type="s" direction="in"/></method>
+    <method name="StartTransientUnit">
+      <arg type="s" direction="in"/><arg type="s" direction="in"/>
+      <arg type="a(sv)" direction="in"/><arg type="a(sa(sv))" direction="in"/>
+      <arg type="o" direction="out"/>
+    </method>
+    <signal name="JobRemoved"><arg type="u"/><arg type="o"/><arg type="s"/><arg type="s"/></signal>
   </interface>
   <interface name="{UNIT}">
     <property name="ActiveState" type="s" access="read"/>
@@ -97,7 +105,8 @@ class Systemd:
         self.held: list[tuple[Call, str, tuple[Any, ...]]] = []
         self.interfaces = {info.name: info for info in Gio.DBusNodeInfo.new_for_xml(XML).interfaces}
         methods = [method.name for method in self.interfaces[MANAGER].methods]
-        Exported(con, ROOT, self.interfaces[MANAGER], {name: self.entry(name) for name in methods}, dict)
+        entries = {name: self.entry(name) for name in methods}
+        self.manager = Exported(con, ROOT, self.interfaces[MANAGER], entries, dict)
         control: dict[str, Method] = {
             "Set": self.set,
             "Enqueue": self.enqueue,
@@ -156,6 +165,9 @@ class Systemd:
                 if unit.active == "failed":
                     self.become(arguments[0], replace(unit, active="inactive", sub="dead"))
                 call.reply()
+            case "StartTransientUnit":  # it has ended by now
+                call.reply(f"{ROOT}/job/1")
+                self.manager.emit("JobRemoved", "(uoss)", 1, f"{ROOT}/job/1", arguments[0], "done")
             case _:
                 call.reply(self.job(arguments[0], method.removesuffix("Unit").lower()))
 
@@ -205,26 +217,5 @@ def unit_path(unit: str) -> str:
     return f"{ROOT}/unit/pptp_40{unit.removeprefix('pptp@').removesuffix('.service')}_2eservice"
 
 
-def main(address: str) -> None:
-    """Serve until the bus goes."""
-    flags = Gio.DBusConnectionFlags.AUTHENTICATION_CLIENT | Gio.DBusConnectionFlags.MESSAGE_BUS_CONNECTION
-    con = Gio.DBusConnection.new_for_address_sync(address, flags, None, None)
-    loop = GLib.MainLoop()
-    con.connect("closed", lambda *_: loop.quit())
-    Systemd(con)
-    con.call_sync(
-        "org.freedesktop.DBus",
-        "/org/freedesktop/DBus",
-        "org.freedesktop.DBus",
-        "RequestName",
-        GLib.Variant("(su)", (NAME, 4)),
-        None,
-        Gio.DBusCallFlags.NONE,
-        -1,
-        None,
-    )
-    loop.run()
-
-
 if __name__ == "__main__":
-    main(sys.argv[1])
+    serve(sys.argv[1], NAME, Systemd)

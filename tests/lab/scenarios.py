@@ -63,7 +63,7 @@ APART = {
     "reasons": ("test_reasons.py", "test_scripted.py"),
     "recovery": ("test_recovery.py", "test_sleep.py", "test_uplink.py"),
     "faults": ("test_faults.py",),
-    "network": ("test_routes.py", "test_guard.py", "test_leftovers.py"),
+    "network": ("test_routes.py", "test_guard.py", "test_leftovers.py", "test_names.py"),
 }
 SCENARIOS = {
     **{name: Scenario(bare, names) for name, names in APART.items()},

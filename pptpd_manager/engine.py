@@ -122,11 +122,12 @@ class Engine:
         self.tunnels[name] = after
         if self._matters(before, after):
             self.sync_routes()  # before all else: packets wait for them
-            self._edges.names.sync()
         for action in actions:
             if isinstance(action, events.Answer):  # and a main process for this
                 self._answer(name, action)
         self._log(before, after)
+        if self._matters(before, after):
+            self._edges.names.sync()
         if self.observer and before != after:
             self.observer.changed(before, after)
         for action in actions:

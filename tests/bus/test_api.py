@@ -163,6 +163,7 @@ def test_everybody_may_look_and_root_alone_may_act(up: World) -> None:
         (f"{UNIT}.Dial", "ssus", "office", "0", "1", ""),
         (f"{UNIT}.Ready", "ss", "office", "0"),
         (f"{UNIT}.Ended", "ssss", "office", "0", "", ""),
+        (f"{UNIT}.NameServers", "ssas", "office", "0", "0"),
         (f"{PROPERTIES}.Set", "ssv", MANAGER, "Version", "s", "1"),
     ]
     for method, *arguments in refused:

@@ -20,6 +20,7 @@ RESOLV = Path("/etc/resolv.conf")
 PROGRAM = Path("/usr/sbin/resolvconf")  # systemd-resolved's package has a link of that name
 UNPACKED = Path("/lab/unpacked")
 FAR, NEAR = "192.168.10.1", "192.0.2.1"
+UNROUTED = "10.99.0.1"  # the far server as well, but no route of the tunnel leads there
 RECORD = "vpn.pptp-work.pptp-manager"
 NOBODY = "NOT USED, systemd-resolved does not run and resolvconf is not installed"
 
@@ -29,7 +30,7 @@ class Servers:
 
     def __init__(self, directory: Path, stack: contextlib.ExitStack) -> None:
         self._logs = {side: directory / side for side in ("far", "near")}
-        self._begin(stack, "far", "server", FAR, "corp.example", "192.168.10.80")
+        self._begin(stack, "far", "server", f"{FAR},{UNROUTED}", "corp.example", "192.168.10.80")
         self._begin(stack, "near", "router", NEAR, "example.net", "192.0.2.80")
 
     def _begin(
@@ -224,7 +225,7 @@ def test_split_names_resolve_through_the_tunnel_and_others_do_not(resolved: Serv
 
 def test_undone_and_done_again_whatever_is_killed(resolved: Servers) -> None:
     before = lab.out("resolvectl", "status")
-    static = {"servers": [FAR], "domains": ["corp.example"]}
+    static = {"servers": [UNROUTED], "domains": ["corp.example"]}
     pppd = up(static)
     dns('"systemd-resolved"')
     with without_manager():
@@ -238,7 +239,7 @@ def test_undone_and_done_again_whatever_is_killed(resolved: Servers) -> None:
     lab.configure({"work": {**lab.ALICE, "dns": False}})
     lab.wait_for(lambda: lab.out("resolvectl", "dns", "pptp-work").rstrip().endswith(":"), "taken back")
     lab.configure({"work": {**lab.ALICE, "dns": static}})
-    lab.wait_for(lambda: FAR in lab.out("resolvectl", "dns", "pptp-work"), "told again")
+    lab.wait_for(lambda: UNROUTED in lab.out("resolvectl", "dns", "pptp-work"), "told again")
     assert int(lab.show("work", "MainPID")) == pppd, "not dialled anew"
     assert lab.systemctl("stop", "pptp@work") == 0
     assert lab.out("resolvectl", "status") == before

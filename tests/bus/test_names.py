@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from .clients import ROOT, until
 from .fake_resolved import CONTROL, CONTROL_PATH, NAME
 from .world import CANARY, SERVER, World
 
+SCRIPT = ROOT / "systemd/pptp-ip-up"
 NOBODY = "systemd-resolved does not run and resolvconf is not installed"
 WARNING = "WARNING: tunnel office: name servers: NOT USED, "
 
@@ -185,6 +187,24 @@ def test_the_peers_servers_are_used_as_soon_as_they_are_known(names: Names) -> N
     names.told("10.9.0.53 10.9.0.9; ~corp.example; no")
 
 
+@pytest.mark.parametrize("absent", [False, True])
+def test_the_script_that_pppd_runs(names: Names, absent: bool) -> None:
+    """It tells the manager, also one that is just being restarted."""
+    names.resolved()
+    run = names.up("true")
+    if absent:
+        names.world.stop()
+    environment = {"PPTP_RUN": run, "DNS1": "10.9.0.53", "DNS2": "10.9.0.54", "USEPEERDNS": "1"}
+    arguments = ["pptp-office", "", "38400", "10.9.0.2", "10.9.0.1", "office"]
+    alone = '[ ! -d /etc/ppp ] || mount -t tmpfs tmpfs /etc/ppp; exec "$@"'
+    program = names.world.inside("sh", "-euc", alone, "sh", str(SCRIPT), *arguments)
+    bus = {"DBUS_SYSTEM_BUS_ADDRESS": names.world.address, "PATH": os.environ["PATH"]}
+    assert subprocess.run(program, env={**environment, **bus}, stderr=subprocess.DEVNULL).returncode == 0
+    if absent:  # it has not waited for that
+        names.world.start()
+    names.told("10.9.0.53 10.9.0.54; ; yes")
+
+
 def test_a_peer_that_names_none(names: Names) -> None:
     names.resolved()
     run = names.up("true")
@@ -239,6 +259,17 @@ def test_a_refusal_is_told_once_and_is_not_for_ever(names: Names) -> None:
     names.reload("{servers: [10.9.0.54]}")
     names.standing("systemd-resolved")
     names.told("10.9.0.54; ; yes")
+
+
+def test_a_link_that_is_set_down_and_up_again(names: Names) -> None:
+    names.resolved()
+    names.up("{servers: [10.9.0.53]}")
+    names.told("10.9.0.53; ; yes")
+    names.world.ip("link set pptp-office down")
+    names.told()
+    assert names.dns() == {}
+    names.world.ip("link set pptp-office up")
+    names.told("10.9.0.53; ; yes")
 
 
 def test_a_link_that_has_vanished_meanwhile_is_no_trouble(names: Names) -> None:

@@ -240,6 +240,10 @@ def test_undone_and_done_again_whatever_is_killed(resolved: Servers) -> None:
     lab.wait_for(lambda: lab.out("resolvectl", "dns", "pptp-work").rstrip().endswith(":"), "taken back")
     lab.configure({"work": {**lab.ALICE, "dns": static}})
     lab.wait_for(lambda: UNROUTED in lab.out("resolvectl", "dns", "pptp-work"), "told again")
+    lab.configure({"work": {**lab.ALICE, "default-route": True, "dns": {"servers": [UNROUTED]}}})
+    lab.wait_for(lambda: lab.out("resolvectl", "domain", "pptp-work").rstrip().endswith(" ~."), "every name")
+    lab.run("resolvectl", "query", "-4", "leak.example.net")
+    assert "leak.example.net" in resolved.asked("far") and "leak.example.net" not in resolved.asked("near")
     assert int(lab.show("work", "MainPID")) == pppd, "not dialled anew"
     assert lab.systemctl("stop", "pptp@work") == 0
     assert lab.out("resolvectl", "status") == before

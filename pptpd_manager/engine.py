@@ -126,8 +126,7 @@ class Engine:
             if isinstance(action, events.Answer):  # and a main process for this
                 self._answer(name, action)
         self._log(before, after)
-        if self._matters(before, after):
-            self._edges.names.sync()
+        self._edges.names.stepped(before, after)
         if self.observer and before != after:
             self.observer.changed(before, after)
         for action in actions:

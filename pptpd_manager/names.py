@@ -119,6 +119,11 @@ class Names:
         )
         return f"; name servers: {told}"
 
+    def stepped(self, before: Tunnel, after: Tunnel) -> None:
+        """A tunnel has taken a step: sync(), if it may have changed what is wanted."""
+        if _what_matters(before) != _what_matters(after):
+            self.sync()
+
     def sync(self) -> None:
         """Make it as the tunnels want it."""
         if self._resolved.running is None:
@@ -241,6 +246,10 @@ def wanted(config: TunnelConfig, peer: Sequence[str]) -> LinkDns | None:
 
 def _has_default(config: TunnelConfig) -> bool:
     return config.default_route and config.table == MAIN_TABLE
+
+
+def _what_matters(t: Tunnel) -> tuple[object, ...]:
+    return t.state, t.link, t.config, t.run, t.ended
 
 
 def _runs(t: Tunnel, run: str) -> bool:

@@ -215,7 +215,15 @@ def test_a_peer_that_names_none(names: Names) -> None:
     assert names.calls() == []
 
 
-def test_what_the_status_line_says(names: Names) -> None:
+def test_what_the_status_line_says_of_servers_that_are_known(names: Names) -> None:
+    names.resolved()
+    names.configure("{servers: [10.9.0.53], domains: [corp.example]}")
+    names.world.start()
+    _run, line = names.rise()
+    assert line.endswith("; routes: none; name servers: 10.9.0.53 for corp.example through systemd-resolved")
+
+
+def test_what_the_status_line_says_before_the_peer_has_named_any(names: Names) -> None:
     names.resolved()
     names.configure("true")
     names.world.start()

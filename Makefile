@@ -31,7 +31,7 @@ install:
 	install -m 0644 pptpd_manager/dbus/*.xml $(DESTDIR)$(privatedir)/pptpd_manager/dbus
 	install -m 0644 pptpd_manager/dbus/*.xml $(DESTDIR)$(prefix)/share/dbus-1/interfaces
 	install -m 0755 bin/pptp-manager $(DESTDIR)$(prefix)/sbin/pptp-manager
-	install -m 0755 systemd/pptp-unit $(DESTDIR)$(privatedir)/pptp-unit
+	install -m 0755 systemd/pptp-unit systemd/pptp-ip-up $(DESTDIR)$(privatedir)
 	install -m 0644 systemd/pptp-manager.service systemd/pptp@.service $(DESTDIR)$(unitdir)
 	install -m 0644 systemd/org.pptpmanager1.service $(DESTDIR)$(prefix)/share/dbus-1/system-services
 	install -m 0644 systemd/org.pptpmanager1.conf $(DESTDIR)$(prefix)/share/dbus-1/system.d

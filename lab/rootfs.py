@@ -43,7 +43,18 @@ PACKAGES = (
     "network-manager-pptp",
     "nftables",
     "udev",
+    "systemd-resolved",
+    "dnsmasq-base",
 )
+# Packages that conflict with one of those: their files are in /lab/unpacked/NAME, for a test to put in place.
+UNPACKED = ("openresolv", "resolvconf")
+# A hook of mmdebstrap's; $1 is the root.
+UNPACK = f"""
+    mkdir -p "$1/lab/unpacked" && cd "$1/lab/unpacked" || exit
+    for package in {" ".join(UNPACKED)}; do
+        APT_CONFIG="$MMDEBSTRAP_APT_CONFIG" apt-get -qq download "$package" &&
+        dpkg-deb -x "$package"_*.deb "$package" && rm "$package"_*.deb || exit
+    done"""
 # Units that cost boot time, or that would run where no lab wants them; a test that wants one unmasks it.
 MASKED_UNITS = (
     "pptpd.service",
@@ -98,6 +109,7 @@ MASKED_UNITS = (
     "systemd-udevd-kernel.socket",
     "systemd-udev-trigger.service",
     "systemd-udev-load-credentials.service",
+    "systemd-resolved.service",
 )
 INIT = Path(__file__).parent / "init"
 MACHINE_ID = "6c61620070707470206c616220677565"
@@ -168,6 +180,7 @@ def bootstrap(suite: str, root: Path) -> None:
         "--format=directory",
         "--aptopt=Apt::Install-Recommends false",
         f"--include={','.join(PACKAGES)}",
+        f"--customize-hook={UNPACK}",
         suite,
         str(root),
         host.mirror(),
@@ -206,6 +219,9 @@ def configure(root: Path) -> None:
     (root / "etc/machine-id").write_text(f"{MACHINE_ID}\n")
     (root / "etc/hostname").write_text("lab\n")
     (root / "etc/fstab").write_text("")
+    # systemd-resolved's package puts a link to its own there; a test that runs it does so, too.
+    (root / "etc/resolv.conf").unlink(missing_ok=True)
+    shutil.copyfile("/etc/resolv.conf", root / "etc/resolv.conf")
     for folder in ("run", "out", "src", "old"):
         (root / "lab" / folder).mkdir(parents=True)
     shutil.copy(INIT, root / "lab/init")

@@ -19,6 +19,7 @@ from pptpd_manager.engine import Edges, Engine
 from pptpd_manager.events import Configured
 from pptpd_manager.guard import guarded
 from pptpd_manager.logind import Logind
+from pptpd_manager.names import Names
 from pptpd_manager.netlink import Netlink
 from pptpd_manager.nft import Nft
 from pptpd_manager.notify import Notify
@@ -63,6 +64,7 @@ class _Daemon:
         self._units = Units(self._con, self._unit_changed)
         self._netlink = Netlink(self._links_changed, self._routes_changed)
         self._nft = Nft(runtime, self._clamped)
+        transient = Transient(self._con)
         edges = Edges(
             units=self._units,
             netlink=self._netlink,
@@ -71,7 +73,8 @@ class _Daemon:
             processes=Processes(),
             readings=journal.Readings(),
             nft=self._nft,
-            callouts=Callouts(Transient(self._con), runtime),
+            names=Names(self._con, transient, runtime),
+            callouts=Callouts(transient, runtime),
             clock=time.monotonic,
         )
         self._engine = Engine(edges)

@@ -1,10 +1,10 @@
-"""What the configuration says of a tunnel's name servers and domains: its values, and how they are read."""
+"""What the configuration says of a tunnel's name servers and domains: its values, how they are read, what follows."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from . import addresses
 from .values import BadText, Either, Fields, Flag, Items, Text
@@ -31,6 +31,61 @@ class DnsConfig:
     def wanted(self) -> bool:
         """Whether anything is asked for."""
         return self.peer or bool(self.servers)
+
+
+@dataclass(frozen=True)
+class LinkDns:
+    """What a link is to be to the machine's resolver. servers: never empty; search, domains: as in DnsConfig.
+
+    default_route: names in no domain of any link are asked for here; alone: and nowhere else.
+    """
+
+    servers: tuple[Address, ...]
+    search: tuple[str, ...] = ()
+    domains: tuple[str, ...] = ()
+    default_route: bool = False
+    alone: bool = False
+
+    def __str__(self) -> str:
+        """As in "10.9.0.1, for corp.example and every name that no other link is for"."""
+        names = [*self.search, *self.domains]
+        if self.default_route:
+            rest = "every" if self.alone else "any"
+            names.append(f"{rest} {'other ' if names else ''}name")
+        return f"{', '.join(map(str, self.servers))} for {', '.join(names) or 'nothing'}"
+
+
+def wanted(config: DnsConfig, peer: Sequence[Address], default_route: bool) -> LinkDns | None:
+    """What the configuration makes of the servers that the peer named; None when there is no server to ask.
+
+    default_route: whether the tunnel has the machine's default route. Then names that no other link is for are asked
+    for here alone: else the question would go out beside the tunnel.
+    """
+    servers = tuple(dict.fromkeys((*(peer if config.peer else ()), *config.servers)))
+    if not servers:
+        return None
+    rest = everything(config, default_route)
+    return LinkDns(servers, config.search, config.domains, rest, rest and default_route)
+
+
+def everything(config: DnsConfig, default_route: bool) -> bool:
+    """Whether names in no domain of any link are asked for over that link, too."""
+    if config.default_route is not None:
+        return config.default_route
+    return default_route or not (config.search or config.domains)
+
+
+def of_peer(texts: Iterable[str]) -> tuple[Address, ...]:
+    """The servers in what a peer named; it may name anything, and this machine itself is not for it to name."""
+    found = []
+    for text in texts:
+        try:
+            address = ip_address(text)
+        except ValueError:
+            continue
+        if not (address.is_unspecified or address.is_loopback or address.is_multicast or address.is_link_local):
+            found.append(address)
+    return tuple(dict.fromkeys(found))
 
 
 def _server(text: str) -> Address | None:

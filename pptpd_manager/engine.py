@@ -22,6 +22,7 @@ from pptpd_manager.conntrack import untracked
 from pptpd_manager.events import Action, Event, Moment
 from pptpd_manager.knock import knock
 from pptpd_manager.machine import DIALLED, step
+from pptpd_manager.names import Names
 from pptpd_manager.netlink import Netlink
 from pptpd_manager.nft import Nft
 from pptpd_manager.optionfile import OptionFiles
@@ -64,6 +65,7 @@ class Edges:
     readings: journal.Readings
     nft: Nft
     callouts: Callouts
+    names: Names
     clock: Callable[[], float]  # monotonic seconds
 
 
@@ -133,6 +135,7 @@ class Engine:
             if isinstance(action, events.Answer):  # and a main process for this
                 self._answer(name, action)
         self._log(before, after)
+        self._edges.names.stepped(before, after)
         if self.observer and before != after:
             self.observer.changed(before, after)
         self._edges.callouts.stepped(before, after)
@@ -274,6 +277,18 @@ class Engine:
         self.sync_routes()
         self._sync_clamp()
         self._bounds.sync(self.tunnels.values(), self._path)
+        self._edges.names.attach(self.tunnels, self._names_changed)
+
+    # --- name servers ---
+
+    @property
+    def names(self) -> Names:
+        """How it is with the tunnels' name servers."""
+        return self._edges.names
+
+    def _names_changed(self, name: str) -> None:
+        if self.observer and name in self.tunnels:
+            self.observer.changed(self.tunnels[name], self.tunnels[name])
 
     # --- the kernel ---
 
@@ -511,7 +526,8 @@ class Engine:
             case events.Answer():
                 self.observer.verdict(name, action.run, action.verdict)
             case events.AnswerReady():
-                self.observer.ready(name, action.run, action.well, action.text)
+                note = self.names.note(name) if action.well else ""
+                self.observer.ready(name, action.run, action.well, action.text + note)
             case events.AnswerEnded():
                 self.observer.ended(name, action.run)
             case events.Tell():

@@ -24,6 +24,7 @@ _MPPE = {
 }
 LCP_RESTART_SECONDS = 2
 CALL = "/usr/lib/pptp-manager/pptp-unit call"  # runs pptp
+IP_UP = "/usr/lib/pptp-manager/pptp-ip-up"  # tells the manager of the peer's name servers, and runs /etc/ppp/ip-up
 
 # What a tunnel never wants from /etc/ppp/options, which pppd reads first and always, and what supervision needs:
 # one run a dial (nodetach, nopersist), up_sdnotify for the unit's READY=1 and no routes of pppd's own. pppd always
@@ -100,7 +101,8 @@ def options(config: TunnelConfig, run: str, address: IPv4Address, *, plain: bool
         ("lcp-echo-failure", str(config.lcp_echo_failure)),
         *((word,) for word in _ALWAYS),
         ("+ipv6" if config.ipv6 else "noipv6",),
-        *((("usepeerdns",),) if config.dns.peer else ()),
+        ("ip-up-script", IP_UP),
+        *((("usepeerdns",), ("set", f"PPTP_RUN={run}")) if config.dns.peer else ()),
     ]
     text = [f"# run {run} of tunnel {config.name}: {config.server} is {address}, path MTU {path_mtu}".encode()]
     text += [b" ".join((words[0].encode(), *map(quoted, words[1:]))) for words in lines]

@@ -9,14 +9,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from gi.repository import Gio
+from gi.repository import Gio, GLib
 
 from pptpd_manager import VERSION, errors, events
 from pptpd_manager.config import interface_name, name_fault
 from pptpd_manager.diagnosis import Exit
+from pptpd_manager.dns import LinkDns
 from pptpd_manager.engine import Engine
 from pptpd_manager.errors import DBusError
 from pptpd_manager.guard import guarded
+from pptpd_manager.names import Standing
 from pptpd_manager.objects import Call, Exported, ObjectManager
 from pptpd_manager.reasons import Failure, printable
 from pptpd_manager.routes import Route
@@ -87,7 +89,7 @@ class Service:
             con,
             PATH,
             interfaces["org.pptpmanager1.Unit"],
-            {"Dial": self._dial, "Ready": self._ready, "Ended": self._ended},
+            {"Dial": self._dial, "Ready": self._ready, "Ended": self._ended, "NameServers": self._name_servers},
             dict,
         )
         self._objects = ObjectManager(con, PATH, interfaces["org.freedesktop.DBus.ObjectManager"])
@@ -300,6 +302,10 @@ class Service:
 
         self._units.state(name, known)
 
+    def _name_servers(self, call: Call, name: str, run: str, servers: list[str]) -> None:
+        self._engine.names.heard(name, run, servers)
+        call.reply()
+
     def _replace(self, calls: dict[str, Call], call: Call, run: str) -> None:
         """Note the call; one of the same run that was there before has lost its caller."""
         if earlier := calls.pop(run, None):
@@ -355,6 +361,7 @@ class Service:
             "Mtu": t.link.mtu if t.link and up else 0,
             "Since": times.since,
             "Routes": sorted(mine),
+            "Dns": _dns(self._engine.names.standing(name)),
             "LastError": self._last_error(t, times),
             "NextAttempt": times.next if pausing else 0,
             "NextAttemptMonotonic": round(t.not_before * 1e6) if pausing else 0,
@@ -366,6 +373,21 @@ class Service:
         if not t.failure:
             return "", "", "", 0
         return t.failure.reason.name, t.failure.sentence, t.advice(t.failure), times.failed
+
+
+def _dns(standing: Standing) -> dict[str, GLib.Variant]:
+    """The property Dns."""
+    if not (standing.dns or standing.problem):
+        return {}
+    dns = standing.dns or LinkDns(())
+    return {
+        "Servers": GLib.Variant("as", list(map(str, dns.servers))),
+        "Search": GLib.Variant("as", dns.search),
+        "Domains": GLib.Variant("as", dns.domains),
+        "DefaultRoute": GLib.Variant("b", dns.default_route),
+        "Through": GLib.Variant("s", standing.through),
+        "Problem": GLib.Variant("s", standing.problem),
+    }
 
 
 def _interfaces(file: str) -> dict[str, Gio.DBusInterfaceInfo]:

@@ -16,6 +16,8 @@ from gi.repository import Gio, GLib
 from pptpd_manager.errors import DBusError
 from pptpd_manager.objects import Call, Exported, Method
 
+from .standin import serve
+
 NAME, ROOT = "org.freedesktop.login1", "/org/freedesktop/login1"
 MANAGER = NAME + ".Manager"
 CONTROL, CONTROL_PATH = "org.test.Logind", "/test"
@@ -130,23 +132,7 @@ class Logind:
 
 def main(address: str, *words: str) -> None:
     """Serve until the bus goes."""
-    flags = Gio.DBusConnectionFlags.AUTHENTICATION_CLIENT | Gio.DBusConnectionFlags.MESSAGE_BUS_CONNECTION
-    con = Gio.DBusConnection.new_for_address_sync(address, flags, None, None)
-    loop = GLib.MainLoop()
-    con.connect("closed", lambda *_: loop.quit())
-    Logind(con, "preparing" in words)
-    con.call_sync(
-        "org.freedesktop.DBus",
-        "/org/freedesktop/DBus",
-        "org.freedesktop.DBus",
-        "RequestName",
-        GLib.Variant("(su)", (NAME, 4)),
-        None,
-        Gio.DBusCallFlags.NONE,
-        -1,
-        None,
-    )
-    loop.run()
+    serve(address, NAME, lambda con: Logind(con, "preparing" in words))
 
 
 if __name__ == "__main__":

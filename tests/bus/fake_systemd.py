@@ -17,6 +17,8 @@ from gi.repository import Gio, GLib
 from pptpd_manager.errors import DBusError
 from pptpd_manager.objects import Call, Exported, Method
 
+from .standin import serve
+
 NAME, ROOT = "org.freedesktop.systemd1", "/org/freedesktop/systemd1"
 MANAGER, UNIT, JOB, SERVICE = NAME + ".Manager", NAME + ".Unit", NAME + ".Job", NAME + ".Service"
 CONTROL, CONTROL_PATH = "org.test.Systemd", "/test"
@@ -72,7 +74,8 @@ XML = f"""
     </method>
     <!-- Enqueue: a job that starts the unit of that tunnel waits, and the unit is inactive. -->
     <method name="Enqueue"><arg name="tunnel" type="s" direction="in"/></method>
-    <!-- Behave: how a method of Manager is answered. "well", "hold" (at Release) or "fail" (with NoSuchUnit). -->
+    <!-- Behave: how a method of Manager is answered. "well", "hold" (at Release) or "fail" (with NoSuchUnit);
+         StartTransientUnit also "ends": well, and at once. -->
     <method name="Behave">
       <arg name="method" type="s" direction="in"/><arg name="how" type="s" direction="in"/>
     </method>
@@ -169,6 +172,11 @@ class Systemd:
         call.reply()
 
     def finish(self, call: Call, unit: str, result: str, ends: list[tuple[int, int, int]]) -> None:
+        self.end(unit, result, ends)
+        call.reply()
+
+    def end(self, unit: str, result: str, ends: list[tuple[int, int, int]]) -> None:
+        """Have a transient service end."""
         service, _ = self.services[unit]
         service.result, service.ends = result, tuple(ends)
         active, sub = ("inactive", "dead") if result == "success" else ("failed", "failed")
@@ -177,7 +185,6 @@ class Systemd:
         words = (bus, "/org/freedesktop/DBus", bus, "NameHasOwner", arguments, None)
         if not self.con.call_sync(*words, Gio.DBusCallFlags.NONE, -1, None).unpack()[0]:
             self.forget(unit)
-        call.reply()
 
     def remove(self, call: Call, unit: str) -> None:
         self.manager.emit("UnitRemoved", "(so)", unit, unit_path(unit))
@@ -252,6 +259,8 @@ class Systemd:
         self.become(unit, State())  # as systemd does: it tells of the unit before the job runs
         call.reply(f"{ROOT}/job/1")
         self.become(unit, State("activating", "start", uuid.uuid4().hex))
+        if self.behaviour.get("StartTransientUnit") == "ends":
+            GLib.idle_add(self.end, unit, "success", [(1, 0, 0)] * len(service.commands))
 
     def forget(self, unit: str) -> None:
         """Unload a transient service."""
@@ -287,26 +296,5 @@ def unit_path(unit: str) -> str:
     return f"{ROOT}/unit/{escaped}"
 
 
-def main(address: str) -> None:
-    """Serve until the bus goes."""
-    flags = Gio.DBusConnectionFlags.AUTHENTICATION_CLIENT | Gio.DBusConnectionFlags.MESSAGE_BUS_CONNECTION
-    con = Gio.DBusConnection.new_for_address_sync(address, flags, None, None)
-    loop = GLib.MainLoop()
-    con.connect("closed", lambda *_: loop.quit())
-    Systemd(con)
-    con.call_sync(
-        "org.freedesktop.DBus",
-        "/org/freedesktop/DBus",
-        "org.freedesktop.DBus",
-        "RequestName",
-        GLib.Variant("(su)", (NAME, 4)),
-        None,
-        Gio.DBusCallFlags.NONE,
-        -1,
-        None,
-    )
-    loop.run()
-
-
 if __name__ == "__main__":
-    main(sys.argv[1])
+    serve(sys.argv[1], NAME, Systemd)

@@ -99,6 +99,7 @@ def test_a_tunnels_properties(up: World) -> None:
         "PeerAddress": "",
         "Mtu": 0,
         "Routes": [],
+        "Dns": {},
         "LastError": ("", "", "", 0),
         "NextAttempt": 0,
         "NextAttemptMonotonic": 0,
@@ -152,7 +153,7 @@ def test_everybody_may_look_and_root_alone_may_act(up: World) -> None:
     assert nobody(f"{MANAGER}.ListTunnels") == listed
     assert nobody(f"{MANAGER}.GetTunnel", "s", "office") == f'o "{tunnel_path("office")}"\n'
     assert nobody(f"{PROPERTIES}.Get", "ss", MANAGER, "Version") == 'v s "0.1.0"\n'
-    assert nobody(f"{PROPERTIES}.GetAll", "s", TUNNEL, path=tunnel_path("home")).startswith("a{sv} 16 ")
+    assert nobody(f"{PROPERTIES}.GetAll", "s", TUNNEL, path=tunnel_path("home")).startswith("a{sv} 17 ")
     assert nobody("org.freedesktop.DBus.ObjectManager.GetManagedObjects").startswith("a{oa{sa{sv}}} 2 ")
     assert nobody("org.freedesktop.DBus.Peer.Ping") == ""
     refused = [
@@ -163,6 +164,7 @@ def test_everybody_may_look_and_root_alone_may_act(up: World) -> None:
         (f"{UNIT}.Dial", "ssus", "office", "0", "1", ""),
         (f"{UNIT}.Ready", "ss", "office", "0"),
         (f"{UNIT}.Ended", "ssss", "office", "0", "", ""),
+        (f"{UNIT}.NameServers", "ssas", "office", "0", "0"),
         (f"{PROPERTIES}.Set", "ssv", MANAGER, "Version", "s", "1"),
     ]
     for method, *arguments in refused:

@@ -64,7 +64,7 @@ APART = {
     "recovery": ("test_recovery.py", "test_sleep.py", "test_uplink.py"),
     "faults": ("test_faults.py",),
     "routing": ("test_routes.py", "test_guard.py", "test_leftovers.py", "test_mtu.py"),
-    "network": ("test_hooks.py", "test_network.py"),
+    "network": ("test_hooks.py", "test_network.py", "test_names.py"),
 }
 SCENARIOS = {
     **{name: Scenario(bare, names) for name, names in APART.items()},

@@ -121,7 +121,7 @@ def test_functions_are_short() -> None:
 
 def test_shellcheck() -> None:
     scripts = shell_scripts()
-    assert {ROOT / "tests/prepare", ROOT / "systemd/pptp-unit"} <= set(scripts)
+    assert {ROOT / "tests/prepare", ROOT / "systemd/pptp-unit", ROOT / "systemd/pptp-ip-up"} <= set(scripts)
     run("shellcheck", *scripts)
 
 
@@ -172,7 +172,10 @@ def test_install_puts_every_module_and_interface(tmp_path: Path) -> None:
     make("install", tmp_path)
     private = tmp_path / "usr/lib/pptp-manager"
     here = {path.relative_to(ROOT) for pattern in ("*.py", "dbus/*.xml") for path in PACKAGE.glob(pattern)}
-    assert {path.relative_to(private) for path in private.rglob("*") if path.is_file()} == here | {Path("pptp-unit")}
+    assert {path.relative_to(private) for path in private.rglob("*") if path.is_file()} == here | {
+        Path("pptp-unit"),
+        Path("pptp-ip-up"),
+    }
 
 
 def test_install_tells_other_network_managers(tmp_path: Path) -> None:

@@ -60,6 +60,7 @@ def test_the_whole_file() -> None:
         'lcp-echo-interval "2"\nlcp-echo-failure "8"\n'
         "nodetach\nnopersist\nup_sdnotify\nlogfd 1\nnoauth\nnoipdefault\nnodefaultroute\nnobsdcomp\n"
         "nodeflate\nnovj\nnovjccomp\nhide-password\nnoipv6\n"
+        'ip-up-script "/usr/lib/pptp-manager/pptp-ip-up"\n'
     )
 
 
@@ -80,7 +81,8 @@ def test_mppe(mppe: Mppe, plain: bool, words: set[str]) -> None:
 
 def test_extra_options_come_last_so_that_they_count() -> None:
     config = replace(CONFIG, pppd_options=("mppe-stateful", "idle 600"), dns=DnsConfig(peer=True))
-    assert pppd.options(config, RUN, ADDRESS).decode().splitlines()[-3:] == ["usepeerdns", "mppe-stateful", "idle 600"]
+    lines = pppd.options(config, RUN, ADDRESS).decode().splitlines()
+    assert lines[-4:] == ["usepeerdns", f'set "PPTP_RUN={RUN}"', "mppe-stateful", "idle 600"]
 
 
 @given(st.text(min_size=1, max_size=60).filter(lambda text: "\0" not in text))

@@ -96,7 +96,7 @@ def row(reason: Reason) -> str:
 def transitions() -> Transitions:
     """From which state to which, and by which events."""
     found: Transitions = defaultdict(set)
-    for before, event, after, _ in walk():
+    for before, event, after, _ in walk(5_000):
         if before.state is not after.state:
             found[before.state, after.state].add(type(event).__name__)
     return found

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,7 +108,7 @@ class Resolvconf:
         self._busy = True
         record = _PREFIX + tunnel + _SUFFIX
         self._transient.run(
-            f"pptp-resolvconf-{tunnel}-{uuid.uuid4().hex[:8]}.service",  # the last one may not be gone yet
+            f"pptp-resolvconf-{tunnel}.service",  # what a killed manager began ends first
             f"Name servers of PPTP tunnel {tunnel}",
             [program.add(record, dns) if dns else program.delete(record)],
             stdin=text(dns) if dns else b"",

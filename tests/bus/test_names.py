@@ -442,7 +442,7 @@ def test_a_resolvconf_that_does_not_run(names: Names) -> None:
     names.world.behave("StartTransientUnit", "fail")
     names.up("{servers: [10.9.0.53]}")
     until(lambda: names.dns().get("Problem"), "the problem")
-    assert names.dns()["Problem"].startswith("resolvconf: Unit pptp-resolvconf-office-")
+    assert names.dns()["Problem"].startswith("resolvconf: Unit pptp-resolvconf-office.service ")
     names.world.expected.append(WARNING + names.dns()["Problem"])
 
 

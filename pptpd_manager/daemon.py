@@ -14,10 +14,10 @@ import pydbus
 from gi.repository import GLib
 
 from pptpd_manager import journal, service
+from pptpd_manager.callback import guarded
 from pptpd_manager.callouts import Callouts
 from pptpd_manager.engine import Edges, Engine
 from pptpd_manager.events import Configured
-from pptpd_manager.guard import guarded
 from pptpd_manager.logind import Logind
 from pptpd_manager.names import Names
 from pptpd_manager.netlink import Netlink

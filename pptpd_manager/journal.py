@@ -12,8 +12,8 @@ from typing import Any
 
 from gi.repository import Gio, GLib
 
+from pptpd_manager.callback import guarded
 from pptpd_manager.diagnosis import Line
-from pptpd_manager.guard import guarded
 from systemd import journal
 
 log = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ from ipaddress import IPv4Address
 from gi.repository import Gio, GLib
 
 from pptpd_manager import reasons
-from pptpd_manager.guard import guarded
+from pptpd_manager.callback import guarded
 from pptpd_manager.reasons import Failure
 
 PORT = 1723  # RFC 2637, section 1.3

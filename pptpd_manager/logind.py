@@ -14,7 +14,7 @@ from typing import Any
 
 from gi.repository import Gio, GLib
 
-from pptpd_manager.guard import guarded
+from pptpd_manager.callback import guarded
 
 log = logging.getLogger(__name__)
 

@@ -16,8 +16,8 @@ from typing import Any
 from gi.repository import GLib
 
 from pptpd_manager import rtnetlink
+from pptpd_manager.callback import guarded
 from pptpd_manager.config import INTERFACE_PREFIX
-from pptpd_manager.guard import guarded
 from pptpd_manager.routes import PROTOCOL, Kind, Link, Path, Route, Rule
 
 RECEIVE_BUFFER = 1 << 20
@@ -266,12 +266,11 @@ class Netlink:
                 self._read_all()
                 links = routes = True
                 continue
-            for message in self._decode(data):
-                kind = message["header"]["type"]
-                if kind in _ROUTES + _RULES:
-                    routes = True
-                    self._rules = None if kind in _RULES else self._rules
-                else:
+            kinds = rtnetlink.kinds(data)
+            routes = routes or not kinds.isdisjoint(_ROUTES + _RULES)
+            self._rules = self._rules if kinds.isdisjoint(_RULES) else None
+            if kinds.difference(_ROUTES + _RULES):  # of those it is enough to know that there were some
+                for message in self._decode(data):
                     links = self._take(message) or links
         if links:
             self._on_links()

@@ -13,7 +13,7 @@ from pathlib import Path
 from gi.repository import Gio, GLib
 
 from pptpd_manager import clamp
-from pptpd_manager.guard import guarded
+from pptpd_manager.callback import guarded
 from pptpd_manager.optionfile import PROGRAMS_PATH
 from pptpd_manager.reasons import printable
 

@@ -7,7 +7,7 @@ import os
 import sdnotify
 from gi.repository import GLib
 
-from pptpd_manager.guard import guarded
+from pptpd_manager.callback import guarded
 
 
 class Notify:

@@ -9,7 +9,7 @@ from pathlib import Path
 from gi.repository import GLib
 
 from pptpd_manager import reasons
-from pptpd_manager.guard import guarded
+from pptpd_manager.callback import guarded
 from pptpd_manager.reasons import Failure
 
 LOOK_SECONDS = 5

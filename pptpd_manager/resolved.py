@@ -11,8 +11,8 @@ from typing import Any
 
 from gi.repository import Gio, GLib
 
+from pptpd_manager.callback import guarded
 from pptpd_manager.dns import LinkDns
-from pptpd_manager.guard import guarded
 
 _RESOLVED, _ROOT = "org.freedesktop.resolve1", "/org/freedesktop/resolve1"
 _MANAGER = _RESOLVED + ".Manager"

@@ -8,7 +8,7 @@ from ipaddress import IPv4Address
 from gi.repository import Gio, GLib
 
 from pptpd_manager import reasons
-from pptpd_manager.guard import guarded
+from pptpd_manager.callback import guarded
 from pptpd_manager.reasons import Failure, printable
 
 PATIENCE_MS = 2000  # how long one server's name may hold up another one whose address is there

@@ -12,12 +12,12 @@ from typing import Any
 from gi.repository import Gio, GLib
 
 from pptpd_manager import VERSION, errors, events
+from pptpd_manager.callback import guarded
 from pptpd_manager.config import interface_name, name_fault
 from pptpd_manager.diagnosis import Exit
 from pptpd_manager.dns import LinkDns
 from pptpd_manager.engine import Engine
 from pptpd_manager.errors import DBusError
-from pptpd_manager.guard import guarded
 from pptpd_manager.names import Standing
 from pptpd_manager.objects import Call, Exported, ObjectManager
 from pptpd_manager.reasons import Failure, printable

@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable
 
 from gi.repository import GLib
 
-from pptpd_manager.guard import guarded
+from pptpd_manager.callback import guarded
 
 
 class Timers:

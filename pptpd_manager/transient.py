@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from gi.repository import Gio, GLib
 
-from pptpd_manager.guard import guarded
+from pptpd_manager.callback import guarded
 from pptpd_manager.timers import Timers
 from pptpd_manager.units import MANAGER, PROPERTIES, ROOT, SYSTEMD, UNIT, call, message, unit_path
 

@@ -240,7 +240,9 @@ class Engine:
     def adopt(self, name: str, unit: UnitState) -> None:
         """Take over what an earlier manager began for that tunnel: its unit is in that state."""
         self._note_due(name, unit)
-        if unit.active == "failed":
+        if unit.active == "failed" and not unit.given_up:  # no manager was there to tell systemd
+            self._order(name, events.ResetUnit())
+        elif unit.active == "failed":
             self.feed(name, events.UnitChanged("failed", unit.sub, unit.run))
         if unit.active in ("inactive", "failed"):
             return

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gi.repository import Gio, GLib
@@ -21,6 +21,8 @@ _NAME = re.compile(r"pptp@([A-Za-z0-9_-]+)\.service$")
 _PREFIX = ROOT + "/unit/pptp_40"  # "pptp@" as systemd writes it in object paths
 _REMOTE = re.compile(r"^GDBus\.Error:[\w.]+: ")  # what Gio puts before the message of a remote error
 CALL_MS = 10_000
+_EXITED = 1  # CLD_EXITED of sigaction(2)
+FINAL = (69, 77, 78, 203, 226)  # RestartPreventExitStatus= of the unit
 
 Error = Callable[[str], None]
 Pids = list[int]
@@ -31,6 +33,7 @@ class UnitState:
     """systemd's words on a unit. run: its invocation id in hexadecimal, "" before its first start.
 
     active_since: ActiveEnterTimestampMonotonic in seconds; job: the type of its pending job, "" if there is none.
+    given_up: when it has failed, whether its own exit status says so; else it was told to stop while an attempt failed.
     """
 
     active: str
@@ -38,6 +41,7 @@ class UnitState:
     run: str = ""
     active_since: float = 0.0
     job: str = ""
+    given_up: bool = True
 
     @property
     def starts(self) -> bool:
@@ -132,6 +136,8 @@ class Units:
         def got(reply: Any) -> None:
             properties = reply[0]
             number, job = properties.get("Job", (0, "/"))
+            if not number and properties["ActiveState"] == "failed":
+                return self._end(tunnel, properties, then)
             if not number:
                 return then(_state(properties))
             self._call(
@@ -150,6 +156,22 @@ class Units:
             GLib.Variant("(s)", (UNIT,)),
             got,
             lambda text: self._untold(tunnel, text, then),
+        )
+
+    def _end(self, tunnel: str, properties: dict[str, Any], then: Callable[[UnitState | None], None]) -> None:
+        """then(state) with the end of the main process. Source: org.freedesktop.systemd1(5), ExecMainStatus."""
+
+        def got(reply: Any) -> None:
+            code, status = reply[0].get("ExecMainCode", 0), reply[0].get("ExecMainStatus", 0)
+            then(replace(_state(properties), given_up=code == _EXITED and status in FINAL))
+
+        self._call(
+            unit_path(unit_name(tunnel)),
+            PROPERTIES,
+            "GetAll",
+            GLib.Variant("(s)", (SYSTEMD + ".Service",)),
+            got,
+            lambda _: then(_state(properties)),
         )
 
     def _untold(self, tunnel: str, text: str, then: Callable[[UnitState | None], None]) -> None:

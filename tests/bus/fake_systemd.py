@@ -59,6 +59,8 @@ XML = f"""
     <property name="ActiveEnterTimestampMonotonic" type="t" access="read"/>
   </interface>
   <interface name="{SERVICE}">
+    <property name="ExecMainCode" type="i" access="read"/>
+    <property name="ExecMainStatus" type="i" access="read"/>
     <property name="Result" type="s" access="read"/>
     <property name="ExecStart" type="a(sasbttttuii)" access="read"/>
   </interface>
@@ -74,6 +76,11 @@ XML = f"""
     </method>
     <!-- Enqueue: a job that starts the unit of that tunnel waits, and the unit is inactive. -->
     <method name="Enqueue"><arg name="tunnel" type="s" direction="in"/></method>
+    <!-- Ended: the main process of the unit of that tunnel has ended so: SIGCHLD's code, and status or signal. -->
+    <method name="Ended">
+      <arg name="tunnel" type="s" direction="in"/>
+      <arg name="code" type="i" direction="in"/><arg name="status" type="i" direction="in"/>
+    </method>
     <!-- Behave: how a method of Manager is answered. "well", "hold" (at Release) or "fail" (with NoSuchUnit);
          StartTransientUnit also "ends": well, and at once. -->
     <method name="Behave">
@@ -109,7 +116,10 @@ class Service:
         ends = [(1, 1, 1, 1 + took * 1_000_000, 7, code, status) for code, status, took in self.ends]
         ends += [(0, 0, 0, 0, 0, 0, 0)] * len(self.commands)
         commands = [(*command, True, *end) for command, end in zip(self.commands, ends, strict=False)]
-        return {"Result": self.result, "ExecStart": commands}
+        return {"Result": self.result, "ExecStart": commands, "ExecMainCode": 0, "ExecMainStatus": 0}
+
+
+GIVEN_UP = 1, 77  # CLD_EXITED, EX_NOPERM
 
 
 @dataclass(frozen=True)
@@ -133,6 +143,7 @@ class Systemd:
         self.services: dict[str, tuple[Service, Exported]] = {}
         self.jobs: dict[str, Exported] = {}
         self.behaviour: dict[str, str] = {}
+        self.ends: dict[str, tuple[int, int]] = {}
         self.held: list[tuple[Call, str, tuple[Any, ...]]] = []
         self.interfaces = {info.name: info for info in Gio.DBusNodeInfo.new_for_xml(XML).interfaces}
         methods = [method.name for method in self.interfaces[MANAGER].methods]
@@ -141,6 +152,7 @@ class Systemd:
         control: dict[str, Method] = {
             "Set": self.set,
             "Enqueue": self.enqueue,
+            "Ended": self.ended,
             "Behave": self.behave,
             "Release": self.release,
             "Finish": self.finish,
@@ -159,6 +171,10 @@ class Systemd:
 
     def enqueue(self, call: Call, tunnel: str) -> None:
         self.become(f"pptp@{tunnel}.service", State(job=self.new_job("start")))
+        call.reply()
+
+    def ended(self, call: Call, tunnel: str, code: int, status: int) -> None:
+        self.ends[f"pptp@{tunnel}.service"] = code, status
         call.reply()
 
     def behave(self, call: Call, method: str, how: str) -> None:
@@ -276,8 +292,15 @@ class Systemd:
         path = unit_path(unit)
         if unit not in self.objects:
             self.objects[unit] = Exported(self.con, path, self.interfaces[UNIT], {}, lambda: self.properties(unit))
+            if unit.startswith("pptp@"):
+                Exported(self.con, path, self.interfaces[SERVICE], {}, lambda: self.main(unit))
         parameters = GLib.Variant("(sa{sv}as)", (UNIT, self.objects[unit].values(), []))
         self.con.emit_signal(None, path, "org.freedesktop.DBus.Properties", "PropertiesChanged", parameters)
+
+    def main(self, unit: str) -> dict[str, Any]:
+        """How the main process of a tunnel's unit has ended."""
+        code, status = self.ends.get(unit, GIVEN_UP)
+        return {"Result": "", "ExecStart": [], "ExecMainCode": code, "ExecMainStatus": status}
 
     def properties(self, unit: str) -> dict[str, Any]:
         state = self.units[unit]

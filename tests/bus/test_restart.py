@@ -131,6 +131,19 @@ def test_a_unit_that_failed_meanwhile(up: World) -> None:
     assert up.dial("office", up.set_unit("office", "activating", "start", new_run=True)).startswith("dial ")
 
 
+def test_a_unit_that_was_stopped_while_it_failed_meanwhile(up: World) -> None:
+    """systemd leaves it failed; nothing was given up, and no manager was there to say so."""
+    up.bring_up("office")
+    crash(up)
+    up.link_down("office")
+    up.main_ended("office", 2, 9)
+    up.set_unit("office", "failed", "failed")
+    up.forget()
+    up.start()
+    until(lambda: up.active("office") == "inactive", "systemd to be told")
+    assert up.state("office") == "idle"
+
+
 def test_what_is_left_over_is_removed_and_what_is_foreign_stays(bare: World) -> None:
     bare.runtime.mkdir(0o700)
     for name in ("office", "gone"):

@@ -291,10 +291,19 @@ class World:
         """Have a job wait that starts the unit."""
         self.client.call(SYSTEMD, TEST_PATH, TEST + ".Enqueue", "(s)", tunnel)
 
+    def main_ended(self, tunnel: str, code: int, status: int) -> None:
+        """Have the main process of the unit have ended so."""
+        self.client.call(SYSTEMD, TEST_PATH, TEST + ".Ended", "(sii)", tunnel, code, status)
+
     def run_of(self, tunnel: str) -> str:
         """The invocation id of a unit."""
         path = f"/org/freedesktop/systemd1/unit/pptp_40{tunnel}_2eservice"
         return bytes(self.client.call(SYSTEMD, path, PROPERTIES + ".Get", "(ss)", SYSTEMD_UNIT, "InvocationID")).hex()
+
+    def active(self, tunnel: str) -> str:
+        """The ActiveState of a unit."""
+        path = f"/org/freedesktop/systemd1/unit/pptp_40{tunnel}_2eservice"
+        return str(self.client.call(SYSTEMD, path, PROPERTIES + ".Get", "(ss)", SYSTEMD_UNIT, "ActiveState"))
 
     def services(self) -> list[tuple[str, dict[str, Any]]]:
         """The transient services that systemd was told to run since forget(): names and properties."""

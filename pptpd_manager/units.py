@@ -33,7 +33,7 @@ class UnitState:
     """systemd's words on a unit. run: its invocation id in hexadecimal, "" before its first start.
 
     active_since: ActiveEnterTimestampMonotonic in seconds; job: the type of its pending job, "" if there is none.
-    given_up: when it has failed, whether its own exit status says so; else it was told to stop while an attempt failed.
+    given_up: of one that has failed, whether its exit status says so; else it was stopped while an attempt failed.
     """
 
     active: str

@@ -66,6 +66,16 @@ APART = {
     "routing": ("test_routes.py", "test_guard.py", "test_leftovers.py", "test_mtu.py"),
     "network": ("test_hooks.py", "test_network.py", "test_names.py"),
 }
+# What takes long, and in what it shows depends on nothing that differs between the suites: on the first one only.
+ONCE = (
+    "test_uplink.py::test_a_minute_of_loss_is_no_dead_peer",
+    "test_recovery.py::test_it_comes_back_by_itself[server-away-20]",
+    "test_measure.py::test_each_connect_has_its_route_and_the_figures_are_these",
+    "test_mtu.py::test_the_throughput_is_this",
+    # pptp is of the same version everywhere
+    "test_scripted.py::test_the_end_and_its_reason[control]",
+    "test_scripted.py::test_the_end_and_its_reason[call]",
+)
 SCENARIOS = {
     **{name: Scenario(bare, names) for name, names in APART.items()},
     "running": Scenario(

@@ -32,7 +32,7 @@ install:
 	install -m 0644 pptpd_manager/dbus/*.xml $(DESTDIR)$(prefix)/share/dbus-1/interfaces
 	install -m 0755 bin/pptp-manager $(DESTDIR)$(prefix)/sbin/pptp-manager
 	install -m 0755 systemd/pptp-unit systemd/pptp-ip-up $(DESTDIR)$(privatedir)
-	install -m 0644 systemd/pptp-manager.service systemd/pptp@.service $(DESTDIR)$(unitdir)
+	install -m 0644 systemd/pptp-manager.service systemd/pptp@.service systemd/pptp-guard.service $(DESTDIR)$(unitdir)
 	install -m 0644 systemd/org.pptpmanager1.service $(DESTDIR)$(prefix)/share/dbus-1/system-services
 	install -m 0644 systemd/org.pptpmanager1.conf $(DESTDIR)$(prefix)/share/dbus-1/system.d
 	install -m 0644 etc/rt_protos.conf $(DESTDIR)$(sysconfdir)/iproute2/rt_protos.d/pptp-manager.conf
@@ -48,13 +48,13 @@ install:
 		! systemctl -q is-active NetworkManager.service || systemctl reload NetworkManager.service; }
 
 uninstall:
-	[ -n "$(DESTDIR)" ] || ! [ -d /run/systemd/system ] || { systemctl stop 'pptp@*.service' pptp-manager.service; \
+	[ -n "$(DESTDIR)" ] || ! [ -d /run/systemd/system ] || { systemctl stop 'pptp@*.service' pptp-manager.service pptp-guard.service; \
 		systemctl disable pptp@.service pptp-manager.service; }
 	[ -n "$(DESTDIR)" ] || ! [ -e /run/pptp-manager/nftables ] || nft delete table inet pptp-manager 2>/dev/null || true
 	rm -rf $(DESTDIR)$(privatedir) $(DESTDIR)$(docdir)
 	[ -n "$(DESTDIR)" ] || rm -rf /run/pptp-manager
 	rm -f $(DESTDIR)$(prefix)/sbin/pptp-manager $(DESTDIR)$(unitdir)/pptp-manager.service \
-		$(DESTDIR)$(unitdir)/pptp@.service $(DESTDIR)$(prefix)/share/dbus-1/system-services/org.pptpmanager1.service \
+		$(DESTDIR)$(unitdir)/pptp@.service $(DESTDIR)$(unitdir)/pptp-guard.service $(DESTDIR)$(prefix)/share/dbus-1/system-services/org.pptpmanager1.service \
 		$(DESTDIR)$(prefix)/share/dbus-1/system.d/org.pptpmanager1.conf \
 		$(DESTDIR)$(prefix)/share/dbus-1/interfaces/org.pptpmanager1.xml \
 		$(DESTDIR)$(prefix)/share/dbus-1/interfaces/org.pptpmanager1.Tunnel.xml \

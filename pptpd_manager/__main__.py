@@ -25,11 +25,16 @@ def main() -> int:
         help=f"where pppd's option files are written; default: {RUNTIME}",
     )
     parser.add_argument("--check", action="store_true", help="only check the file: print every problem, exit 78")
+    parser.add_argument("--guard", action="store_true", help="only make the guards of the enabled tunnels (at boot)")
     parser.add_argument("--debug", action="store_true", help="log every event")
     parser.add_argument("--version", action="version", version=f"pptp-manager {VERSION}")
     arguments = parser.parse_args()
     if arguments.check:
         return check(arguments.config)
+    if arguments.guard:
+        from pptpd_manager import boot  # as below
+
+        return boot.run(arguments.config)
     from pptpd_manager import daemon  # here, so that --check needs neither D-Bus nor netlink
 
     os.umask(0o077)

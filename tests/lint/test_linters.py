@@ -145,7 +145,7 @@ def test_units(tmp_path: Path) -> None:
     """systemd-analyze verify in a root that has our installation, systemd's units, and the programs of ours."""
     make("install", tmp_path)
     ours = sorted((tmp_path / "usr/lib/systemd/system").iterdir())
-    assert [unit.name for unit in ours] == ["pptp-manager.service", "pptp@.service"]
+    assert [unit.name for unit in ours] == ["pptp-guard.service", "pptp-manager.service", "pptp@.service"]
     for unit in ours:
         for program in re.findall(r"^Exec\w+=[-+:!@]*(/\S+)", unit.read_text(), re.MULTILINE):
             if not (tmp_path / program[1:]).exists():
@@ -155,8 +155,15 @@ def test_units(tmp_path: Path) -> None:
     for unit in sorted(system.iterdir()) if system.exists() else []:
         if unit.is_file() and not (tmp_path / "usr/lib/systemd/system" / unit.name).exists():
             shutil.copy(unit, tmp_path / "usr/lib/systemd/system")
-    command = ["systemd-analyze", f"--root={tmp_path}", "--man=no", "verify", "pptp-manager.service"]
-    done = subprocess.run([*command, "pptp@office.service"], stderr=subprocess.PIPE, text=True)
+    command = [
+        "systemd-analyze",
+        f"--root={tmp_path}",
+        "--man=no",
+        "verify",
+        "pptp-manager.service",
+        "pptp-guard.service",
+    ]
+    done = subprocess.run([*command, "pptp-guard.service", "pptp@office.service"], stderr=subprocess.PIPE, text=True)
     assert (done.stderr, done.returncode) == ("", 0)
 
 

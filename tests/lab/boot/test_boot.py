@@ -30,7 +30,7 @@ def test_well() -> None:
     lab.wait_for(lambda: lab.active("work") == "active", "up by itself", 60)
     assert lab.passes() and "dev pptp-work" in lab.out("ip", "route", "get", lab.INSIDE)
     assert 0 < entered("multi-user.target") < entered("pptp@work")
-    assert 0 < entered("pptp-manager") < entered("lab-network"), "the guard is there before the network"
+    assert 0 < entered("pptp-guard") < entered("lab-network"), "the guard is there before the network"
     assert "192.168.10.0/24 unreachable" in lab.out("ip", "rule")
     assert lab.run("systemctl", "is-system-running", "--wait").stdout.strip() == "running"
 

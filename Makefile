@@ -64,10 +64,10 @@ uninstall:
 		$(DESTDIR)$(prefix)/lib/systemd/network/00-pptp-manager.network
 	[ -n "$(DESTDIR)" ] || ! [ -d /run/systemd/system ] || { systemctl daemon-reload; systemctl reload dbus.service; }
 
-# Two at a time: the tests on a bus mostly wait.
+# Four at a time: the tests on a bus mostly wait.
 check:
 	tests/prepare
-	.venv/bin/python -m pytest -q -n 2 tests/unit tests/bus tests/netns tests/lint
+	.venv/bin/python -m pytest -q -n 4 tests/unit tests/bus tests/netns tests/lint
 
 test: check
 	tests/lab/run $(SUITES)

@@ -183,9 +183,10 @@ class Netlink:
         orders = [(item, _add_kind(item), errno.EEXIST) for item in add]
         orders += [(item, _delete_kind(item), _GONE[type(item)]) for item in remove]
         first = self._sequence + 1
-        batch = b"".join(self._encode(rtnetlink.request(item), *kind) for item, kind, _ in orders)
-        if not batch:
+        if not orders:
             return []
+        self._sequence += len(orders)
+        batch = b"".join(rtnetlink.change(item, *kind, first + n) for n, (item, kind, _) in enumerate(orders))
         self._requests.send(batch)
         if any(isinstance(item, Rule) for item, _, _ in orders):
             self._rules = None

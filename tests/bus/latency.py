@@ -12,6 +12,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -20,6 +21,7 @@ from .clients import until
 from .world import CONFIG, World
 
 ROUTES = 10
+QUIET = 0.05  # seconds between two turns: a link does not come up while the manager still sees to its end
 LINK = "pptp-office"
 LISTENER = Path(__file__).with_name("listener.py")
 
@@ -29,14 +31,18 @@ def measured(world: World, count: int) -> dict[str, list[float]]:
     prefixes = ", ".join(f"10.{n}.0.0/16" for n in range(ROUTES))
     world.configure(CONFIG.replace("[192.168.10.0/24]", f"[{prefixes}]"))
     world.start()
-    run, _ = world.connecting("office")
-    world.finish("office", run)
+    world.connecting("office")
+    # Like a PPP link, and unlike one of a veth pair, it has no other end of which the kernel tells, too.
+    world.ip(f"tuntap add dev {LINK} mode tun", f"address add 10.200.0.2 peer 10.200.0.1/32 dev {LINK}")
+    world.ip(f"link set {LINK} up")
+    world.wait_for_state("office", "up")
     with listening(world) as listener:
         for _ in range(count):
             for way, state in (("down", "stopping"), ("up", "up")):
                 world.forget()
                 world.ip(f"link set {LINK} {way}")
                 world.wait_for_state("office", state)
+                time.sleep(QUIET)
         for prefix in prefixes.split(", "):
             world.ip(f"route delete {prefix}")
             until(lambda prefix=prefix: prefix in world.ip("route"), "it to be back")  # type: ignore[misc]

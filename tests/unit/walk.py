@@ -149,7 +149,7 @@ ALPHABET: list[Event] = [
     *map(TimerFired, Timer),
 ]
 MOMENT = Moment(1000.0)
-LIMIT = 2_500  # values; enough for every pair of state and event, see the test
+LIMIT = 2_000  # values; enough for every pair of state and event, see the test
 
 
 def plain(t: Tunnel) -> Tunnel:

@@ -144,10 +144,16 @@ class Engine:
                 self._act(after, action)
         if self._matters(before, after):
             self._sync_clamp()
-        if after.state is State.WAITING and before.state is not State.WAITING:  # what changed while it was not
-            self._queue.append((name, events.NetworkChanged(self._edges.netlink.online, self._way(after))))
+        if after.state is State.WAITING and before.state is not State.WAITING:
+            self._catch_up(name, after)
         self._forget(name)
         self._rest()
+
+    def _catch_up(self, name: str, t: Tunnel) -> None:
+        """Tell a tunnel that waits now what has changed in the network while it did not."""
+        online, way = self._edges.netlink.online, self._way(t)
+        if (online, way) != (t.online, t.way):
+            self._queue.append((name, events.NetworkChanged(online, way)))
 
     def _made(self, name: str) -> Tunnel:
         link = self._edges.netlink.links().get(interface_name(name))

@@ -21,6 +21,7 @@ from pptpd_manager.config import INTERFACE_PREFIX
 from pptpd_manager.routes import PROTOCOL, Kind, Link, Path, Route, Rule
 
 RECEIVE_BUFFER = 1 << 20
+BATCH = 200  # requests in one message: more may not fit into the socket's buffers, theirs or the answers'
 _SO_RCVBUFFORCE = 33
 _SOL_NETLINK, _NETLINK_GET_STRICT_CHK = 270, 12
 # linux/rtnetlink.h, enum rtnetlink_groups: LINK, and IFADDR, ROUTE and RULE of IPv4 and of IPv6
@@ -135,7 +136,8 @@ class Netlink:
         ours = message["proto"] == PROTOCOL or interface in self.tunnel_indexes()
         source = rtnetlink.address(message, "RTA_PREFSRC")
         mtu = rtnetlink.mtu(message)
-        return self.located(Path(interface, gateway, source, length=message["dst_len"], mtu=mtu)), ours
+        onlink = rtnetlink.onlink(message)
+        return self.located(Path(interface, gateway, source, None, message["dst_len"], mtu, onlink)), ours
 
     def located(self, path: Path) -> Path:
         """The path with the address that packets leave with.
@@ -182,9 +184,12 @@ class Netlink:
         """
         orders = [(item, _add_kind(item), errno.EEXIST) for item in add]
         orders += [(item, _delete_kind(item), _GONE[type(item)]) for item in remove]
+        parts = [orders[at : at + BATCH] for at in range(0, len(orders), BATCH)]
+        return [refused for part in parts for refused in self._order(part)]
+
+    def _order(self, orders: list[_Order]) -> list[tuple[Route | Rule, int]]:
+        """Have the kernel do that; what it refuses, with the errno."""
         first = self._sequence + 1
-        if not orders:
-            return []
         self._sequence += len(orders)
         batch = b"".join(rtnetlink.change(item, *kind, first + n) for n, (item, kind, _) in enumerate(orders))
         self._requests.send(batch)
@@ -229,11 +234,12 @@ class Netlink:
 
     def _replies(self, count: int) -> Iterator[Any]:
         """That many messages of the request socket; with 0, those of a dump until its end."""
+        first = self._sequence - max(count, 1) + 1
         seen = 0
         while seen < count or not count:
             for message in self._decode(self._requests.recv(1 << 20)):
-                if message["header"]["sequence_number"] > self._sequence:
-                    continue
+                if message["header"]["sequence_number"] < first:
+                    continue  # of a request whose answers were given up
                 if message["header"]["type"] == rtnetlink.DONE:
                     return
                 seen += 1
@@ -335,6 +341,7 @@ def _socket(groups: int) -> socket.socket:
     return made
 
 
+_Order = tuple[Route | Rule, tuple[int, int], int]  # what, type and flags of the message, the errno that does no harm
 _GONE = {Route: errno.ESRCH, Rule: errno.ENOENT}  # what the kernel says of one that is not there
 
 

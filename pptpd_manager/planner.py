@@ -17,7 +17,7 @@ no moment in which the one way is gone and the other is not yet barred.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Network
 
 from pptpd_manager.config import TunnelConfig
@@ -197,7 +197,8 @@ def _to_servers(want: Want) -> list[Route]:
             tables.add(MAIN_TABLE)
         for table in tables:
             beside = MAIN_TABLE if table == GUARD_TABLE else table
-            found.add(Route(IPv4Network(address), path.interface, path.gateway, source=path.source, table=beside))
+            way = Route(IPv4Network(address), path.interface, path.gateway, source=path.source, onlink=path.onlink)
+            found.add(replace(way, table=beside))
     return sorted(found, key=str)
 
 

@@ -19,6 +19,7 @@ EVERYTHING_6 = IPv6Network("::/0")
 # linux/rtnetlink.h, enum rt_scope_t
 SCOPE_UNIVERSE, SCOPE_LINK = 0, 253
 _OF_ITS_KIND = -1
+METRIC_6 = 1024  # IP6_RT_PRIO_USER, linux/ipv6_route.h
 
 
 class Kind(Enum):
@@ -66,10 +67,12 @@ class Route:
     scope: int = _OF_ITS_KIND
     kind: Kind = Kind.UNICAST
     mtu: int = field(default=0, compare=False)  # its metric of that name, 0 = none
+    onlink: bool = field(default=False, compare=False)  # no route to the gateway is needed (ip-route(8))
 
     def __post_init__(self) -> None:
-        if self.prefix.version == 6:  # the kernel knows no scopes there
+        if self.prefix.version == 6:  # the kernel knows no scopes there, and takes no metric for 1024
             object.__setattr__(self, "scope", SCOPE_UNIVERSE)
+            object.__setattr__(self, "metric", self.metric or METRIC_6)
         elif self.scope == _OF_ITS_KIND:
             on_link = self.gateway is None and self.kind is Kind.UNICAST
             object.__setattr__(self, "scope", SCOPE_LINK if on_link else SCOPE_UNIVERSE)
@@ -117,7 +120,7 @@ class Path:
 
     source: the address that the route asks for; local: the one that packets leave with, for that reason or another.
     length: of the prefix of the route that leads there; mtu: the largest packet that goes this way in one piece, 0
-    when not known. Neither makes another path.
+    when not known; onlink: as of the route. None of these makes another path.
     """
 
     interface: int
@@ -126,6 +129,7 @@ class Path:
     local: IPv4Address | None = None
     length: int = field(default=0, compare=False)
     mtu: int = field(default=0, compare=False)
+    onlink: bool = field(default=False, compare=False)
 
     def __str__(self) -> str:
         via = f"via {self.gateway}" if self.gateway else "on the link"
@@ -146,4 +150,4 @@ def lookup(server: IPv4Address, table: Iterable[Route], ours: frozenset[int] = f
         return None
     best = min(fitting, key=lambda route: (-route.prefix.prefixlen, route.metric))
     source = best.source if isinstance(best.source, IPv4Address) else None
-    return Path(best.interface, best.gateway, source, length=best.prefix.prefixlen, mtu=best.mtu)
+    return Path(best.interface, best.gateway, source, None, best.prefix.prefixlen, best.mtu, best.onlink)

@@ -26,7 +26,7 @@ NEWLINK, DELLINK, GETLINK, NEWADDR, DELADDR, GETADDR = 16, 17, 18, 20, 21, 22
 NEWROUTE, DELROUTE, GETROUTE, NEWRULE, DELRULE, GETRULE = 24, 25, 26, 32, 33, 34
 ERROR, DONE = 2, 3
 REQUEST, ACK, DUMP, EXCLUSIVE, CREATE = 0x1, 0x4, 0x300, 0x200, 0x400
-_COMPAT_TABLE, _FIB_MATCH = 252, 0x2000
+_COMPAT_TABLE, _FIB_MATCH, _ONLINK = 252, 0x2000, 0x4
 _TO_TABLE, _UNREACHABLE = 1, 7  # linux/fib_rules.h
 _NONE = 0xFFFFFFFF
 # struct nlmsghdr, rtmsg, rtattr
@@ -138,7 +138,8 @@ def _route(route: Route) -> bytes:
     attributes += [(_RTA_OIF, _U32.pack(route.interface))] if route.interface else []
     attributes += [(_RTA_GATEWAY, route.gateway.packed)] if route.gateway else []
     attributes += [(_RTA_PREFSRC, route.source.packed)] if route.source else []
-    message = _RTMSG.pack(FAMILIES[prefix.version], prefix.prefixlen, 0, 0, *kinds, 0)
+    flags = _ONLINK if route.onlink else 0
+    message = _RTMSG.pack(FAMILIES[prefix.version], prefix.prefixlen, 0, 0, *kinds, flags)
     # Each value has 4 or 16 bytes, so all is aligned.
     return message + b"".join(
         _ATTRIBUTE.pack(_ATTRIBUTE.size + len(value), kind) + value for kind, value in attributes
@@ -177,6 +178,11 @@ def mtu(message: Any) -> int:
     """The metric "mtu" of a route, 0 without one."""
     metrics = message.get_attr("RTA_METRICS")
     return int(metrics.get_attr("RTAX_MTU") or 0) if metrics else 0
+
+
+def onlink(message: Any) -> bool:
+    """Whether its gateway is taken to be on the link, whatever the addresses say. linux/rtnetlink.h, RTNH_F_ONLINK."""
+    return bool(message["flags"] & _ONLINK)
 
 
 def expires(message: Any) -> bool:
@@ -218,6 +224,7 @@ def route(message: Any) -> Route | None:
         message["scope"],
         kind,
         mtu(message),
+        onlink(message),
     )
 
 
@@ -226,7 +233,7 @@ def rule(message: Any) -> Rule | None:
     if message["family"] not in FAMILIES.values() or message.get_attr("FRA_PROTOCOL") != PROTOCOL:
         return None
     version = 4 if message["family"] == socket.AF_INET else 6
-    mark, uids, suppress = map(message.get_attr, ("FRA_FWMARK", "FRA_UID_RANGE", "FRA_SUPPRESS_PREFIXLEN"))
+    mask, uids, suppress = map(message.get_attr, ("FRA_FWMASK", "FRA_UID_RANGE", "FRA_SUPPRESS_PREFIXLEN"))
     first, _, last = (uids or "").partition(":")
     ends = (("FRA_SRC", "src_len"), ("FRA_DST", "dst_len"))
     source, destination = (_end(version, message.get_attr(name), message[length]) for name, length in ends)
@@ -236,7 +243,9 @@ def rule(message: Any) -> Rule | None:
         None if message["action"] == _UNREACHABLE else message.get_attr("FRA_TABLE"),
         source,
         destination,
-        (mark, message.get_attr("FRA_FWMASK")) if mark is not None else None,
+        (message.get_attr("FRA_FWMARK") or 0, mask)
+        if mask
+        else None,  # of a mark of 0 the kernel tells the mask alone
         (int(first), int(last)) if uids else None,
         suppress if suppress not in (None, _NONE, -1) else None,
     )

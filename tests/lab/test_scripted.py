@@ -157,9 +157,9 @@ CASES: dict[str, dict[str, Case]] = {
         # Before LCP is open pppd does not log what a Terminate-Request says, so this looks like a silent server.
         "early": Case({"lcp": "terminate:go away"}, (CALLED, NO_LCP), "gre-blocked", SHORT_LCP),
         "opened": Case(then("terminate:go away", "lcp"), (r"pppd LCP terminated by peer \(go away\)",), "ppp-refused"),
-        "closes": Case(then("close", "lcp"), (CLOSED, HANGUP), "control-lost"),
+        "closes": Case({**then("close", "lcp"), "login": "mute"}, (CLOSED, HANGUP), "control-lost"),
         "disc3": Case(
-            then("disconnect:3", "lcp"),
+            {**then("disconnect:3", "lcp"), "login": "mute"},  # else the link may be up before pptp has read it
             (
                 DISCONNECTED,
                 "pptp Result code is 3 'Administrative Shutdown'. Error code is 0, Cause code is 0",

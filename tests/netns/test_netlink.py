@@ -315,7 +315,7 @@ def test_table(kernel: Netlink) -> None:
 def test_a_table_of_a_thousand_routes(kernel: Netlink) -> None:
     """More than fits in one answer of a dump."""
     wan = veth("wan", "192.0.2.2/24")
-    wanted = [Route(net(f"10.{n // 250}.{n % 250}.0/24"), wan, address("192.0.2.1")) for n in range(1000)]
+    wanted = [Route(net(f"10.{n // 250}.{n % 250}.0/24"), wan, address("192.0.2.1")) for n in range(5000)]
     assert kernel.apply(wanted, []) == []
     assert {route for route in kernel.table() if route.protocol == routes.PROTOCOL} == set(wanted)
     assert kernel.apply([], wanted) == []
@@ -377,8 +377,11 @@ ITEMS: list[Route | Rule] = [
     Route(net("0.0.0.0/0"), metric=4294967294, table=100, kind=Kind.UNREACHABLE),
     Route(ip_network("::/0"), metric=4294967294, table=100, kind=Kind.UNREACHABLE),
     Route(ip_network("fd00::/8"), 3, metric=1),
+    Route(ip_network("fd01::/16"), 3),
+    Route(net("198.51.100.9/32"), 2, address("203.0.113.77"), onlink=True),
     Rule(4, 9, 1000, source=ip_network("10.1.0.0/16"), destination=net("10.2.0.0/16")),
     Rule(4, 10, 100, fwmark=(5, 255), uids=(1000, 1999)),
+    Rule(4, 10, 100, fwmark=(0, 255)),
     Rule(4, 11, 254, suppress=0),
     Rule(4, 11, 254, suppress=24, destination=net("192.168.10.0/24")),
     Rule(4, 12, None, destination=net("192.168.10.0/24")),

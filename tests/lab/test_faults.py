@@ -138,7 +138,7 @@ def wanted(wanted_up: bool) -> dict[str, object]:
         "routes": ["192.168.10.0/24 dev pptp-work scope link"] if wanted_up else [],
         "processes": PROGRAMS if wanted_up else [],
         "clients": PROGRAMS if wanted_up else [],
-        "files": ["accepted.yaml", "work.options"] if wanted_up else ["accepted.yaml"],
+        "files": ["accepted.yaml", "work.hooks", "work.options"] if wanted_up else ["accepted.yaml"],
         "descriptors": FRESH[wanted_up],
     }
 

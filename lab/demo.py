@@ -247,7 +247,7 @@ def compare() -> None:
 def main() -> int:
     """Show all steps; the exit status."""
     begun = time.monotonic()
-    untouched = lab.routes()
+    untouched = lab.settled()
     try:
         configure()
         start()

@@ -120,6 +120,13 @@ def routes() -> str:
     return four + re.sub(r" expires \S+| hoplimit \S+", "", six)
 
 
+def settled() -> str:
+    """routes(), once a young boot is over: the kernel tells of carriers and IPv6 addresses up to a second late."""
+    words = ("linkdown", "NO-CARRIER", "DOWN ", "tentative")
+    wait_for(lambda: not any(word in routes() for word in words) and "fe80:" in routes(), "carriers and addresses")
+    return routes()
+
+
 def route_of(prefix: str) -> str:
     """The lines of the main table that begin with prefix."""
     return "".join(line + "\n" for line in out("ip", "route").splitlines() if line.split(" ")[0] == prefix)

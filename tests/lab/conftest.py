@@ -11,9 +11,7 @@ import pytest
 @pytest.fixture(scope="session")
 def tables() -> list[str]:
     """The routing tables before any tunnel; anew after a test that left something, which is then told once."""
-    # The kernel tells of a carrier up to a second after it is there (linkwatch), and a boot may be younger than that.
-    lab.wait_for(lambda: not any(word in lab.routes() for word in ("linkdown", "NO-CARRIER", "DOWN ")), "carriers")
-    return [lab.routes()]
+    return [lab.settled()]
 
 
 @pytest.fixture

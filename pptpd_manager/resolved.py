@@ -5,7 +5,6 @@ It forgets a link that vanishes, and remembers the others when it is started ane
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -13,10 +12,10 @@ from gi.repository import Gio, GLib
 
 from pptpd_manager.callback import guarded
 from pptpd_manager.dns import LinkDns
+from pptpd_manager.units import message
 
 _RESOLVED, _ROOT = "org.freedesktop.resolve1", "/org/freedesktop/resolve1"
 _MANAGER = _RESOLVED + ".Manager"
-_REMOTE = re.compile(r"^GDBus\.Error:[\w.]+: ")  # what Gio puts before the message of a remote error
 _FAMILIES = {4: 2, 6: 10}  # AF_INET and AF_INET6 of Linux, by the version of IP
 # The link has vanished, and with it what was to be said of it; or resolved has, and is told again when it is back.
 _MOOT = {
@@ -70,7 +69,7 @@ class Resolved:
                 complaints.append("")
             except GLib.Error as error:
                 moot = Gio.DBusError.get_remote_error(error) in _MOOT
-                complaints.append("" if moot else _REMOTE.sub("", error.message))
+                complaints.append("" if moot else message(error))
             if len(complaints) == len(calls):
                 done(next(filter(None, complaints), ""))
 

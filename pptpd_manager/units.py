@@ -228,7 +228,7 @@ def call(
 
 
 def message(error: GLib.Error) -> str:
-    """What systemd said, without the name of the error."""
+    """What systemd, or a service of its, said, without the name of the error."""
     return _REMOTE.sub("", error.message)
 
 

@@ -129,7 +129,8 @@ class Engine:
             [type(action).__name__ for action in actions],
         )
         self.tunnels[name] = after
-        if self._matters(before, after):
+        matters = _what_matters(before) != _what_matters(after)
+        if matters:
             self.sync_routes()  # before all else: packets wait for them
         for action in actions:
             if isinstance(action, events.Answer):  # and a main process for this
@@ -142,7 +143,7 @@ class Engine:
         for action in actions:
             if not isinstance(action, events.Answer):
                 self._act(after, action)
-        if self._matters(before, after):
+        if matters:
             self._sync_clamp()
         if after.state is State.WAITING and before.state is not State.WAITING:
             self._catch_up(name, after)
@@ -380,10 +381,6 @@ class Engine:
                 self._edges.processes.watch(name, action.pid, pids, lost)
 
         self._edges.units.processes(name, known)
-
-    def _matters(self, before: Tunnel, after: Tunnel) -> bool:
-        """Whether a step may have changed the wanted routes."""
-        return _what_matters(before) != _what_matters(after)
 
     def sync_routes(self) -> None:
         """Make our part of the kernel's tables what the tunnels want; tell those that wait for it."""

@@ -13,11 +13,11 @@ from pptpd_manager.reasons import Failure
 from pptpd_manager.routes import Link, Path
 
 # What a run's main process exits with when it may not dial; sysexits.h, so that systemd shows the names.
-# All but TEMPFAIL are in the unit's RestartPreventExitStatus=.
 TEMPFAIL = 75
 UNAVAILABLE = 69
 NOPERM = 77
 CONFIG = 78
+GIVEN_UP = (UNAVAILABLE, NOPERM, CONFIG)  # in the unit's RestartPreventExitStatus=
 
 
 class Timer(Enum):

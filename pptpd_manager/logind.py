@@ -15,6 +15,7 @@ from typing import Any
 from gi.repository import Gio, GLib
 
 from pptpd_manager.callback import guarded
+from pptpd_manager.remote import CALL_MS, Target, call
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +27,6 @@ _FOR_NOW = {
     _LOGIND + ".OperationInProgress",
     *("org.freedesktop.DBus.Error." + name for name in ("NameHasNoOwner", "ServiceUnknown", "NoReply")),
 }
-CALL_MS = 10_000
 
 
 class Logind:
@@ -65,18 +65,13 @@ class Logind:
         self._take()
         arguments = GLib.Variant("(ss)", (_MANAGER, "PreparingForSleep"))
 
-        def answered(con: Gio.DBusConnection, result: Gio.AsyncResult) -> None:
-            try:
-                (sleeps,) = con.call_finish(result).unpack()
-            except GLib.Error as error:
-                _complain("does not tell whether the machine is about to sleep", error)
-                return
+        def told(reply: Any) -> None:
             if self._owner == owner:
-                self._become(sleeps)
+                self._become(reply[0])
 
-        self._con.call(
-            *(owner, _ROOT, _PROPERTIES, "Get", arguments, GLib.VariantType("(v)")),
-            *(Gio.DBusCallFlags.NO_AUTO_START, CALL_MS, None, guarded(answered)),
+        call(
+            *(self._con, Target(owner, _ROOT, _PROPERTIES), "Get", arguments, told),
+            lambda error: _complain("does not tell whether the machine is about to sleep", error),
         )
 
     def _vanished(self, _con: Any, _name: str) -> None:

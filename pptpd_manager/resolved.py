@@ -12,7 +12,7 @@ from gi.repository import Gio, GLib
 
 from pptpd_manager.callback import guarded
 from pptpd_manager.dns import LinkDns
-from pptpd_manager.units import message
+from pptpd_manager.remote import Target, call, message
 
 _RESOLVED, _ROOT = "org.freedesktop.resolve1", "/org/freedesktop/resolve1"
 _MANAGER = _RESOLVED + ".Manager"
@@ -22,7 +22,6 @@ _MOOT = {
     _RESOLVED + ".NoSuchLink",
     *("org.freedesktop.DBus.Error." + name for name in ("NameHasNoOwner", "ServiceUnknown")),
 }
-CALL_MS = 10_000
 
 Done = Callable[[str], None]
 
@@ -63,21 +62,17 @@ class Resolved:
         """Make the calls, which arrive in that order; done() once, after all answers, with the first complaint."""
         complaints: list[str] = []
 
-        def answered(con: Gio.DBusConnection, result: Gio.AsyncResult) -> None:
-            try:
-                con.call_finish(result)
-                complaints.append("")
-            except GLib.Error as error:
-                moot = Gio.DBusError.get_remote_error(error) in _MOOT
-                complaints.append("" if moot else message(error))
+        def answered(complaint: str) -> None:
+            complaints.append(complaint)
             if len(complaints) == len(calls):
                 done(next(filter(None, complaints), ""))
 
+        def refused(error: GLib.Error) -> None:
+            answered("" if Gio.DBusError.get_remote_error(error) in _MOOT else message(error))
+
+        target = Target(self._owner, _ROOT, _MANAGER)
         for method, arguments in calls:
-            self._con.call(
-                *(self._owner, _ROOT, _MANAGER, method, arguments, None),
-                *(Gio.DBusCallFlags.NO_AUTO_START, CALL_MS, None, guarded(answered)),
-            )
+            call(self._con, target, method, arguments, lambda _: answered(""), refused)
 
     def _appeared(self, _con: Any, _name: str, owner: str) -> None:
         self._owner, self.running = owner, True

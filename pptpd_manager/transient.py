@@ -16,9 +16,11 @@ from typing import Any, NamedTuple
 from gi.repository import Gio, GLib
 
 from pptpd_manager.callback import guarded
+from pptpd_manager.remote import Target, call, message
 from pptpd_manager.timers import Timers
-from pptpd_manager.units import MANAGER, PROPERTIES, ROOT, SYSTEMD, UNIT, call, message, unit_path
+from pptpd_manager.units import MANAGER, PROPERTIES, ROOT, SYSTEMD, UNIT, unit_path
 
+_MANAGER = Target(SYSTEMD, ROOT, MANAGER)
 _SERVICE = SYSTEMD + ".Service"
 _EXISTS = SYSTEMD + ".UnitExists"
 STOP_SECONDS = 2.0  # from SIGTERM to SIGKILL for a program that takes too long
@@ -120,7 +122,7 @@ class Transient:
             run.busy = True
             self._timers.start(run, BUSY_SECONDS, lambda: self._end(run, f"{run.unit} is there and does not end"))
 
-        call(self._con, ROOT, MANAGER, "StartTransientUnit", arguments, started, refused)
+        call(self._con, _MANAGER, "StartTransientUnit", arguments, started, refused)
 
     def _removed(self, run: _Run) -> None:
         """The earlier one has ended; or systemd reads its units anew, and the next try finds it again."""
@@ -134,7 +136,7 @@ class Transient:
             return
         run.begun = False
         call(
-            *(self._con, unit_path(run.unit), PROPERTIES, "GetAll", GLib.Variant("(s)", (_SERVICE,))),
+            *(self._con, Target(SYSTEMD, unit_path(run.unit), PROPERTIES), "GetAll", GLib.Variant("(s)", (_SERVICE,))),
             lambda reply: self._ended(run, reply[0]),
             lambda error: self._end(run, message(error)),
         )
@@ -150,7 +152,7 @@ class Transient:
             # After a time-out systemd stops the service, but first begins the next command nevertheless. Should that
             # one take too long as well, it may be left, and the unit with it.
             kill = GLib.Variant("(ssi)", (run.unit, "all", signal.SIGKILL))
-            call(self._con, ROOT, MANAGER, "KillUnit", kill, lambda _: None, lambda _: None)
+            call(self._con, _MANAGER, "KillUnit", kill, lambda _: None, lambda _: None)
         if not run.commands:
             self._end(run)
             return
@@ -159,7 +161,7 @@ class Transient:
 
     def _unref(self, run: _Run) -> None:
         unit = GLib.Variant("(s)", (run.unit,))
-        call(self._con, ROOT, MANAGER, "UnrefUnit", unit, lambda _: None, lambda _: None)  # it was never there
+        call(self._con, _MANAGER, "UnrefUnit", unit, lambda _: None, lambda _: None)  # it was never there
 
     def _end(self, run: _Run, complaint: str = "") -> None:
         if run.over:

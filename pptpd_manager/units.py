@@ -11,6 +11,8 @@ from typing import Any
 from gi.repository import Gio, GLib
 
 from pptpd_manager.callback import guarded
+from pptpd_manager.events import GIVEN_UP
+from pptpd_manager.remote import Target, call, message
 
 log = logging.getLogger(__name__)
 
@@ -19,10 +21,9 @@ MANAGER, UNIT = SYSTEMD + ".Manager", SYSTEMD + ".Unit"
 PROPERTIES = "org.freedesktop.DBus.Properties"
 _NAME = re.compile(r"pptp@([A-Za-z0-9_-]+)\.service$")
 _PREFIX = ROOT + "/unit/pptp_40"  # "pptp@" as systemd writes it in object paths
-_REMOTE = re.compile(r"^GDBus\.Error:[\w.]+: ")  # what Gio puts before the message of a remote error
-CALL_MS = 10_000
 _EXITED = 1  # CLD_EXITED of sigaction(2)
-FINAL = (69, 77, 78, 203, 226)  # RestartPreventExitStatus= of the unit
+# RestartPreventExitStatus= of the unit: what we give up with, and EXIT_EXEC and EXIT_NAMESPACE, of systemd itself.
+FINAL = (*GIVEN_UP, 203, 226)
 
 Error = Callable[[str], None]
 Pids = list[int]
@@ -59,6 +60,9 @@ class Units:
 
     def __init__(self, con: Gio.DBusConnection, on_change: Callable[[str, UnitState], None]) -> None:
         self._con, self._on_change = con, on_change
+        self._question = 0
+        self._newest: dict[str, int] = {}  # the question about each tunnel whose answer will count
+        self._asking: dict[str, list[Callable[[UnitState | None], None]]] = {}
         self._watch = con.signal_subscribe(
             SYSTEMD, PROPERTIES, "PropertiesChanged", None, UNIT, Gio.DBusSignalFlags.NONE, guarded(self._changed)
         )
@@ -131,52 +135,46 @@ class Units:
         )
 
     def state(self, tunnel: str, then: Callable[[UnitState | None], None]) -> None:
-        """then(state): of the tunnel's unit; None when systemd does not say."""
+        """then(state): of the tunnel's unit; None when systemd does not say. Who asked before hears it then, too."""
+        self._asking.setdefault(tunnel, []).append(then)
+        self._ask(tunnel)
 
-        def got(reply: Any) -> None:
-            properties = reply[0]
+    def _ask(self, tunnel: str) -> None:
+        """Read the state anew: answers take one or two calls, so an earlier one may come later and be out of date."""
+        self._question += 1
+        question = self._newest[tunnel] = self._question
+
+        def told(state: UnitState | None) -> None:
+            if self._newest.get(tunnel) == question:
+                del self._newest[tunnel]
+                for then in self._asking.pop(tunnel):
+                    then(state)
+
+        def untold(text: str) -> None:
+            if self._newest.get(tunnel) == question:
+                log.warning("systemd does not tell the state of %s: %s", unit_name(tunnel), text)
+            told(None)
+
+        def got(properties: dict[str, Any]) -> None:
             number, job = properties.get("Job", (0, "/"))
-            if not number and properties["ActiveState"] == "failed":
-                return self._end(tunnel, properties, then)
-            if not number:
-                return then(_state(properties))
-            self._call(
-                job,
-                PROPERTIES,
-                "Get",
-                GLib.Variant("(ss)", (SYSTEMD + ".Job", "JobType")),
-                lambda reply: then(_state(properties, reply[0])),
-                lambda _: then(_state(properties)),
-            )
+            if number:  # a job that is gone meanwhile has changed the unit
+                self._read(job, SYSTEMD + ".Job", lambda job: told(_state(properties, job["JobType"])), again)
+            elif properties["ActiveState"] == "failed":
+                self._read(path, SYSTEMD + ".Service", lambda main: told(_failed(properties, main)), untold)
+            else:
+                told(_state(properties))
 
-        self._call(
-            unit_path(unit_name(tunnel)),
-            PROPERTIES,
-            "GetAll",
-            GLib.Variant("(s)", (UNIT,)),
-            got,
-            lambda text: self._untold(tunnel, text, then),
-        )
+        def again(_: str) -> None:
+            if self._newest.get(tunnel) == question:
+                self._ask(tunnel)
 
-    def _end(self, tunnel: str, properties: dict[str, Any], then: Callable[[UnitState | None], None]) -> None:
-        """then(state) with the end of the main process. Source: org.freedesktop.systemd1(5), ExecMainStatus."""
+        path = unit_path(unit_name(tunnel))
+        self._read(path, UNIT, got, untold)
 
-        def got(reply: Any) -> None:
-            code, status = reply[0].get("ExecMainCode", 0), reply[0].get("ExecMainStatus", 0)
-            then(replace(_state(properties), given_up=code == _EXITED and status in FINAL))
-
-        self._call(
-            unit_path(unit_name(tunnel)),
-            PROPERTIES,
-            "GetAll",
-            GLib.Variant("(s)", (SYSTEMD + ".Service",)),
-            got,
-            lambda _: then(_state(properties)),
-        )
-
-    def _untold(self, tunnel: str, text: str, then: Callable[[UnitState | None], None]) -> None:
-        log.warning("systemd does not tell the state of %s: %s", unit_name(tunnel), text)
-        then(None)
+    def _read(self, path: str, interface: str, then: Callable[[dict[str, Any]], None], failed: Error) -> None:
+        """then(all properties of an interface of systemd's)."""
+        arguments = GLib.Variant("(s)", (interface,))
+        self._call(path, PROPERTIES, "GetAll", arguments, lambda reply: then(reply[0]), failed)
 
     def _job(self, method: str, tunnel: str, accepted: Callable[[], None], failed: Error) -> None:
         arguments = GLib.Variant("(ss)", (unit_name(tunnel), "replace"))
@@ -187,6 +185,8 @@ class Units:
     ) -> None:
         if path.startswith(_PREFIX) and (match := _NAME.match(unescape(path.rpartition("/")[2]))):
             properties = parameters.unpack()[1]
+            if match[1] in self._newest:
+                self._ask(match[1])
             if "ActiveState" in properties:
                 self._on_change(match[1], _state(properties))
 
@@ -199,43 +199,20 @@ class Units:
         then: Callable[[Any], None],
         failed: Error,
     ) -> None:
-        call(self._con, path, interface, method, arguments, then, lambda error: failed(message(error)))
-
-
-def call(
-    con: Gio.DBusConnection,
-    path: str,
-    interface: str,
-    method: str,
-    arguments: GLib.Variant | None,
-    then: Callable[[Any], None],
-    failed: Callable[[GLib.Error], None],
-) -> None:
-    """Call a method of systemd: then(the reply's values), or failed(error)."""
-
-    def answered(con: Gio.DBusConnection, result: Gio.AsyncResult) -> None:
-        try:
-            reply = con.call_finish(result)
-        except GLib.Error as error:
-            failed(error)
-            return
-        then(reply.unpack())
-
-    con.call(
-        *(SYSTEMD, path, interface, method, arguments, None),
-        *(Gio.DBusCallFlags.NONE, CALL_MS, None, guarded(answered)),
-    )
-
-
-def message(error: GLib.Error) -> str:
-    """What systemd, or a service of its, said, without the name of the error."""
-    return _REMOTE.sub("", error.message)
+        target = Target(SYSTEMD, path, interface)
+        call(self._con, target, method, arguments, then, lambda error: failed(message(error)))
 
 
 def _state(properties: dict[str, Any], job: str = "") -> UnitState:
     run = bytes(properties.get("InvocationID", [])).hex()
     since = properties.get("ActiveEnterTimestampMonotonic", 0) / 1e6
     return UnitState(properties["ActiveState"], properties["SubState"], run, since, job)
+
+
+def _failed(unit: dict[str, Any], main: dict[str, Any]) -> UnitState:
+    """The state of a unit that has failed. main: org.freedesktop.systemd1(5), ExecMainStatus."""
+    code, status = main.get("ExecMainCode", 0), main.get("ExecMainStatus", 0)
+    return replace(_state(unit), given_up=code == _EXITED and status in FINAL)
 
 
 def unit_path(unit: str) -> str:

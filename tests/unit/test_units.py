@@ -1,14 +1,17 @@
-"""Names of units, and of their objects."""
+"""Names of units and of their objects, and the state that systemd tells of one."""
 
 from __future__ import annotations
 
 import string
+from collections.abc import Callable
+from typing import Any
 
 import pytest
+from gi.repository import GLib
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pptpd_manager.units import escape, unescape, unit_name
+from pptpd_manager.units import UNIT, Units, UnitState, escape, unescape, unit_name, unit_path
 
 
 @pytest.mark.parametrize(
@@ -37,3 +40,114 @@ def test_unescape_undoes_escape(label: str) -> None:
 
 def test_unit_name() -> None:
     assert unit_name("office") == "pptp@office.service"
+
+
+# --- the state of a unit, whose answers need not come in the order of the questions ---
+
+
+class Bus:
+    """A connection whose calls the test answers. open: by interface, the questions without an answer, oldest first."""
+
+    def __init__(self) -> None:
+        self.open: dict[str, list[Any]] = {}
+
+    def signal_subscribe(self, *arguments: Any) -> int:
+        self.tell: Callable[..., None] = lambda unit, **properties: arguments[-1](
+            self, "", unit_path(unit), "", "", GLib.Variant("(sa{sv}as)", (UNIT, typed(properties), []))
+        )
+        return 1
+
+    def call(self, *words: Any) -> None:
+        method, arguments, answered = words[3], words[4], words[-1]
+        if method == "GetAll":
+            self.open.setdefault(arguments.unpack()[0].rpartition(".")[2], []).append(answered)
+
+    def call_finish(self, result: Any) -> GLib.Variant:
+        if isinstance(result, GLib.Error):
+            raise result
+        assert isinstance(result, GLib.Variant)
+        return result
+
+    def answer(self, interface: str, **properties: Any) -> None:
+        """Answer the oldest open question about an interface; without properties with an error."""
+        result = GLib.Variant("(a{sv})", (typed(properties),)) if properties else gone()
+        self.open[interface].pop(0)(self, result)
+
+
+def gone() -> GLib.Error:
+    error = GLib.Error("Unknown object.")
+    assert isinstance(error, GLib.Error)
+    return error
+
+
+def typed(properties: dict[str, Any]) -> dict[str, GLib.Variant]:
+    kinds = {str: "s", int: "i", tuple: "(uo)"}
+    return {name: GLib.Variant(kinds[type(value)], value) for name, value in properties.items()}
+
+
+@pytest.fixture
+def bus() -> Bus:
+    return Bus()
+
+
+@pytest.fixture
+def told() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def ask(bus: Bus, told: list[str]) -> Callable[[], None]:
+    units = Units(bus, lambda _, state: told.append(f"news: {state.active}"))
+    return lambda: units.state("office", lambda state: told.append(state.active if state else "nobody knows"))
+
+
+def test_the_state_of_a_failed_unit_is_not_told_after_a_later_one(
+    bus: Bus, told: list[str], ask: Callable[[], None]
+) -> None:
+    ask()
+    bus.answer("Unit", ActiveState="failed", SubState="failed")
+    ask()
+    bus.answer("Unit", ActiveState="inactive", SubState="dead")
+    assert told == ["inactive", "inactive"]
+    bus.answer("Service", ExecMainCode=1, ExecMainStatus=77)
+    assert told == ["inactive", "inactive"]
+
+
+@pytest.mark.parametrize(("status", "given_up"), [(77, True), (203, True), (1, False)])
+def test_whether_a_failed_unit_has_given_up(bus: Bus, status: int, given_up: bool) -> None:
+    found: list[UnitState | None] = []
+    Units(bus, lambda *_: None).state("office", found.append)
+    bus.answer("Unit", ActiveState="failed", SubState="failed")
+    bus.answer("Service", ExecMainCode=1, ExecMainStatus=status)
+    assert [state and state.given_up for state in found] == [given_up]
+
+
+def test_a_unit_is_looked_at_again_when_its_job_has_gone_meanwhile(
+    bus: Bus, told: list[str], ask: Callable[[], None]
+) -> None:
+    ask()
+    bus.answer("Unit", ActiveState="inactive", SubState="dead", Job=(7, "/org/freedesktop/systemd1/job/7"))
+    bus.answer("Job")
+    assert told == []
+    bus.answer("Unit", ActiveState="activating", SubState="start", Job=(0, "/"))
+    assert told == ["activating"]
+
+
+def test_a_unit_is_looked_at_again_when_systemd_tells_of_it_meanwhile(
+    bus: Bus, told: list[str], ask: Callable[[], None]
+) -> None:
+    ask()
+    bus.tell(unit_name("office"), ActiveState="activating", SubState="start")
+    bus.answer("Unit", ActiveState="inactive", SubState="dead")
+    assert told == ["news: activating"]
+    bus.answer("Unit", ActiveState="activating", SubState="start")
+    assert told == ["news: activating", "activating"]
+
+
+def test_a_state_that_systemd_does_not_tell(
+    bus: Bus, told: list[str], ask: Callable[[], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    ask()
+    bus.answer("Unit")
+    assert told == ["nobody knows"]
+    assert "systemd does not tell the state of pptp@office.service: Unknown object." in caplog.text

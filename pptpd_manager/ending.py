@@ -25,6 +25,7 @@ from pptpd_manager.events import (
     Timer,
     UnitChanged,
 )
+from pptpd_manager.link import unhalted
 from pptpd_manager.reasons import Failure, Phase, Retry
 from pptpd_manager.tunnel import Autopsy, Refusal, State, Step, Tunnel, fresh
 from pptpd_manager.verdict import KNOCK_AFTER, consider, unburdened
@@ -149,6 +150,8 @@ def unit_changed(t: Tunnel, event: UnitChanged, moment: Moment) -> Step:
             return _unit_down(t, event, moment)
         case "activating" if event.sub == "auto-restart" and not t.ended:
             return run_ended(t, RunEnded(t.run, Exit()), moment)
+        case "activating" if t.asking and t.leaving and not t.halting:  # it was started after the stop
+            return unhalted(replace(t, leaving=False), moment)
     return t, []
 
 

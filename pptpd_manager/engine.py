@@ -263,9 +263,9 @@ class Engine:
             self.feed(name, events.Configured(t.config, redial=True))
 
     def unit_changed(self, name: str, unit: UnitState) -> None:
-        """The unit is in that state; one that systemd is about to start is not taken for stopped."""
+        """The unit is in that state; one that systemd is about to start is not taken for stopped, nor the reverse."""
         self._note_due(name, unit)
-        if name in self.tunnels and not unit.starts:
+        if name in self.tunnels and not unit.starts and not unit.stops:
             self.feed(name, events.UnitChanged(unit.active, unit.sub, unit.run))
 
     def _note_due(self, name: str, unit: UnitState) -> None:

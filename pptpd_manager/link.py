@@ -23,6 +23,7 @@ from pptpd_manager.events import (
 )
 from pptpd_manager.reasons import Failure
 from pptpd_manager.tunnel import State, Step, Tunnel
+from pptpd_manager.verdict import consider
 
 GONE_SECONDS = 6.0  # from the loss of the address to SIGTERM; pppd gives ip-down five (child-timeout, pppd(8))
 KILL_SECONDS = 3.0  # from SIGTERM to SIGKILL for a pppd that does not end
@@ -52,6 +53,13 @@ def path_changed(t: Tunnel, event: PathFound) -> Step:
     if before is None or event.path is None or t.hangup or t.state is State.STOPPING:
         return t, []
     return hang_up(t, Failure(reasons.UPLINK_CHANGED, f"{before} before, {event.path} now"))
+
+
+def unhalted(t: Tunnel, moment: Moment) -> Step:
+    """A run that was to end goes on, up again as soon as its routes are."""
+    if t.address:
+        return t, [lost_timer(t)]
+    return consider(replace(t, state=State.WAITING), moment)
 
 
 def process_lost(t: Tunnel, event: ProcessLost) -> Step:

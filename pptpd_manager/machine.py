@@ -70,6 +70,7 @@ from pptpd_manager.link import (
     process_lost,
     ready_asked,
     routes_synced,
+    unhalted,
 )
 from pptpd_manager.reasons import Failure, Reason
 from pptpd_manager.tunnel import Refusal, State, Step, Tunnel, fresh
@@ -138,7 +139,7 @@ def _of_unit(t: Tunnel, event: UnitChanged | UnitAccepted | UnitRefused, moment:
         case UnitChanged():
             return unit_changed(t, event, moment)
         case UnitAccepted():
-            return replace(t, called=False), []
+            return replace(t, called=False, halting=False), []
         case UnitRefused():
             return _unit_refused(t, moment)
 
@@ -152,7 +153,10 @@ def _dial_asked(t: Tunnel, event: DialAsked, moment: Moment) -> Step:
         t, actions = run_ended(t, RunEnded(t.run, Exit()), moment)  # its end is still on the way to us
     if event.run != t.run or t.ended or (t.state in (State.CONNECTING, State.UP) and not t.leaving):
         t = fresh(t, event.run)
-    t, more = consider(replace(t, asking=True, seen=event.seen, pid=event.pid), moment)
+    t = replace(t, asking=True, seen=event.seen, pid=event.pid)
+    if t.halting:  # systemd may have begun it before it heard of the stop
+        return replace(t, state=State.STOPPING, leaving=True), actions
+    t, more = consider(t, moment)
     return t, actions + more
 
 
@@ -179,20 +183,16 @@ def _connect_asked(t: Tunnel, moment: Moment) -> Step:
 
 
 def _unit_refused(t: Tunnel, moment: Moment) -> Step:
-    """What was to happen does not: a run that was to end goes on, up again as soon as its routes are."""
+    """What was to happen does not: a run that was to end goes on."""
     goes_on = t.leaving and not t.ended
-    t = replace(t, called=False, leaving=False)
-    if not goes_on:
-        return t, []
-    if t.address:
-        return t, [lost_timer(t)]
-    return consider(replace(t, state=State.WAITING), moment)
+    t = replace(t, called=False, leaving=False, halting=False)
+    return unhalted(t, moment) if goes_on else (t, [])
 
 
 def _disconnect_asked(t: Tunnel) -> Step:
     if t.state not in (State.IDLE, State.FAILED):
         t = replace(t, state=State.STOPPING, leaving=True, knocking=False)
-    return replace(t, called=False), [Tell(Failure(reasons.STOPPED)), StopUnit()]
+    return replace(t, called=False, halting=True), [Tell(Failure(reasons.STOPPED)), StopUnit()]
 
 
 def _reconnect_asked(t: Tunnel) -> Step:

@@ -130,7 +130,7 @@ class Service:
                 )
         if after.state is State.IDLE:
             self._answer(self._waiting[name].disconnects)
-        elif before.run != after.run:
+        elif before.run != after.run and not after.leaving:
             error = DBusError(errors.SUPERSEDED, f"tunnel '{name}' has been started again before it was down")
             self._fail(self._waiting[name].disconnects, error)
 

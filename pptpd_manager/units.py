@@ -49,6 +49,11 @@ class UnitState:
         """Whether it is down and systemd is about to start it."""
         return self.active in ("inactive", "failed") and self.job in ("start", "restart")
 
+    @property
+    def stops(self) -> bool:
+        """Whether it is being started and systemd is about to stop it."""
+        return self.active == "activating" and self.job in ("stop", "restart")
+
 
 def unit_name(tunnel: str) -> str:
     """The name of the tunnel's unit."""

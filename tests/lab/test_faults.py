@@ -23,8 +23,7 @@ UPLINK = ("192.0.2.2/24", "dev", "uplink")
 GATEWAY = ("default", "via", "192.0.2.1", "dev", "uplink")
 YEAR = 365 * 86400
 # What a Connect or Disconnect may end with while others say the opposite.
-# The last one is true but says too little: a Disconnect that systemd carries out on a run that it has just begun anew.
-CROSSED = ("stopped", "has been started again before it was down", "is not up yet", "killed from outside. (TERM)")
+CROSSED = ("stopped", "has been started again before it was down", "is not up yet")
 
 
 FRESH: dict[bool, int] = {}  # how many files a fresh manager has open; by whether the tunnel is up

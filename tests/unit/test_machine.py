@@ -546,12 +546,29 @@ def test_connect_while_stopping_is_answered_by_the_next_run() -> None:
     assert story.actions == [StartUnit()]
     story.then(RunEnded("r1", Exit("exited", "5"), asked=True), UnitChanged("inactive", "dead", "r1"))
     assert story.actions == [] and story.state() is State.STOPPING, "a start is under way"
-    assert Tell(None) in story.up("r2").actions
+    assert Tell(None) in story.then(UnitAccepted()).up("r2").actions
 
 
 def test_a_start_after_a_stop_does_not_make_a_failure_of_it() -> None:
     story = Story().up().then(DisconnectAsked(), ConnectAsked(), UnitAccepted(), RunEnded("r1", Exit("exited", "5")))
     assert story.t.failure is None and AnswerEnded("r1") in story.actions
+
+
+def test_a_run_that_systemd_begins_before_it_hears_of_the_stop_is_not_dialled() -> None:
+    """Its end, which systemd brings about, is no failure, also where a Connect hides that it was asked for."""
+    story = Story().up().then(RunEnded("r1", Exit("exited", "16")), DisconnectAsked(), DialAsked("r2"))
+    assert story.actions == [] and story.state() is State.STOPPING
+    story.then(UnitAccepted(), UnitChanged("deactivating", "stop-sigterm", "r2"), ConnectAsked(), AskerLeft("r2"))
+    story.then(RunEnded("r2", Exit("killed", "TERM")))
+    assert story.t.failure is None and AnswerEnded("r2") in story.actions
+
+
+def test_a_run_that_is_begun_after_the_stop_is_dialled() -> None:
+    """Somebody started the unit in the moment between the stop and its answer."""
+    story = Story().up().then(DisconnectAsked(), RunEnded("r1", Exit("exited", "5"), asked=True), DialAsked("r2"))
+    assert story.state() is State.STOPPING
+    story.then(UnitAccepted(), UnitChanged("activating", "start", "r2"))
+    assert Resolve("r2", HOST) in story.actions and not story.t.leaving
 
 
 def test_a_connect_that_a_stop_overtakes_is_told_so() -> None:

@@ -11,7 +11,11 @@ each prefix three rules stand before the main table's:
     to PREFIX lookup GUARD_TABLE                         the tunnel, while it is up
     to PREFIX unreachable
 They are there as long as the tunnel is wanted, whatever becomes of it, of the manager, and of other routes: there is
-no moment in which the one way is gone and the other is not yet barred.
+no moment in which the one way is gone and the other is not yet barred. An unguarded tunnel with the same prefix may
+take over: it has its route in GUARD_TABLE, too.
+
+No default route or guard of one tunnel hides the server of another one, which would break a tunnel that is up and make
+one depend on the other. A closer route into a tunnel does: a server may be reached through another tunnel.
 """
 
 from __future__ import annotations
@@ -76,10 +80,13 @@ def plan(wants: Sequence[Want], table: Iterable[Route]) -> dict[str, Plan]:
     """
     metrics = _Metrics(wants, table)
     taken: set[Place] = set()
+    guarded = {prefix for want in wants for table, prefix in _guarded_places(want) if table == GUARD_TABLE}
+    hiders = {want.config.name for want in wants if _hides(want)}
     found = {}
     for order, want in enumerate(wants):
-        inside = [route for route in _inside(want, metrics) if _first(route, taken)] if want.link else []
-        routes = inside + _barred(want) + _to_servers(want)
+        inside = [route for route in _inside(want, metrics, guarded) if _first(route, taken)]
+        hidden = len(hiders) > (want.config.name in hiders)
+        routes = inside + _barred(want) + _to_servers(want, hidden)
         found[want.config.name] = Plan(frozenset(routes), frozenset(_rules(want, order) + _guards(want)))
     return found
 
@@ -109,8 +116,13 @@ def entries(config: TunnelConfig) -> list[RouteEntry]:
     return [*config.routes, *everything]
 
 
+def _place(config: TunnelConfig, entry: RouteEntry) -> tuple[int, Prefix]:
+    """The table that it is configured for, and the prefix."""
+    return entry.table or config.table, entry.prefix
+
+
 def _table(config: TunnelConfig, entry: RouteEntry) -> int:
-    table = entry.table or config.table
+    table, _ = _place(config, entry)
     return GUARD_TABLE if table == MAIN_TABLE and config.guard else table
 
 
@@ -125,15 +137,13 @@ class _Metrics:
         for want in wants:
             for entry in entries(want.config):
                 if entry.metric is None:
-                    place = (_table(want.config, entry), entry.prefix)
-                    self._rivals.setdefault(place, []).append(want.config.name)
+                    self._rivals.setdefault(_place(want.config, entry), []).append(want.config.name)
 
-    def of(self, config: TunnelConfig, entry: RouteEntry) -> int:
-        """The metric of an entry."""
+    def of(self, config: TunnelConfig, entry: RouteEntry, table: int) -> int:
+        """The metric of an entry, in a table."""
         if entry.metric is not None:
             return entry.metric
-        table = _table(config, entry)
-        rivals = self._rivals[table, entry.prefix]
+        rivals = self._rivals[_place(config, entry)]
         rank, least = rivals.index(config.name), 1 if entry.prefix.version == 6 else 0  # 0 means 1024 there
         if table != MAIN_TABLE or entry.prefix not in (EVERYTHING, EVERYTHING_6):
             return least + rank
@@ -142,22 +152,23 @@ class _Metrics:
         return max(least, room + rank)  # at equal metrics the route that is added last comes first
 
 
-def _inside(want: Want, metrics: _Metrics) -> list[Route]:
-    """The routes into the tunnel. One to the server alone would be its own undoing."""
-    assert want.link
+def _inside(want: Want, metrics: _Metrics, guarded: Collection[Prefix]) -> list[Route]:
+    """The routes into the tunnel. One to the server alone would be its own undoing. guarded: in GUARD_TABLE."""
+    if not want.link:
+        return []
     servers = {IPv4Network(address) for address, _ in want.servers}
-    return [
-        Route(
-            entry.prefix,
-            want.link.index,
-            metric=metrics.of(want.config, entry),
-            source=entry.source,
-            table=_table(want.config, entry),
-            scope=SCOPE_LINK if entry.scope is Scope.LINK else SCOPE_UNIVERSE,
-        )
-        for entry in entries(want.config)
-        if entry.prefix not in servers and (entry.prefix.version == 4 or want.link.six)
-    ]
+    found = []
+    for entry in entries(want.config):
+        if entry.prefix not in servers and (entry.prefix.version == 4 or want.link.six):
+            table = _table(want.config, entry)
+            tables = [table, *([GUARD_TABLE] if table == MAIN_TABLE and entry.prefix in guarded else [])]
+            found += [_into(want.link, entry, table, metrics.of(want.config, entry, table)) for table in tables]
+    return found
+
+
+def _into(link: Link, entry: RouteEntry, table: int, metric: int) -> Route:
+    scope = SCOPE_LINK if entry.scope is Scope.LINK else SCOPE_UNIVERSE
+    return Route(entry.prefix, link.index, metric=metric, source=entry.source, table=table, scope=scope)
 
 
 def _rules(want: Want, order: int) -> list[Rule]:
@@ -184,21 +195,24 @@ def _rules(want: Want, order: int) -> list[Rule]:
 # --- beside the tunnel ---
 
 
-def _to_servers(want: Want) -> list[Route]:
-    """The ways to the servers that the tunnel, its guard or its peer's address would hide."""
+def _hides(want: Want) -> bool:
+    """Whether it has a default route or a guard now that hides other tunnels' servers."""
+    return (want.link is not None or want.guarded) and any(
+        _place(want.config, entry) == (MAIN_TABLE, EVERYTHING) for entry in entries(want.config)
+    )
+
+
+def _to_servers(want: Want, hidden: bool) -> list[Route]:
+    """The ways to the servers that the tunnel, its guard or its peer's address would hide. hidden: or another's."""
+    hiding = [_place(want.config, entry) for entry in entries(want.config)]
+    hiding += [(MAIN_TABLE, EVERYTHING)] if hidden else []
     found = set()
     for address, path in want.servers:
-        tables = {
-            _table(want.config, entry)
-            for entry in entries(want.config)
-            if address in entry.prefix and entry.prefix.prefixlen >= path.length
-        }
+        tables = {table for table, prefix in hiding if address in prefix and prefix.prefixlen >= path.length}
         if want.link and want.link.peer == address:
             tables.add(MAIN_TABLE)
-        for table in tables:
-            beside = MAIN_TABLE if table == GUARD_TABLE else table
-            way = Route(IPv4Network(address), path.interface, path.gateway, source=path.source, onlink=path.onlink)
-            found.add(replace(way, table=beside))
+        way = Route(IPv4Network(address), path.interface, path.gateway, source=path.source, onlink=path.onlink)
+        found |= {replace(way, table=table) for table in tables}
     return sorted(found, key=str)
 
 
@@ -206,7 +220,9 @@ def _to_servers(want: Want) -> list[Route]:
 
 
 def _guarded_places(want: Want) -> list[tuple[int, Prefix]]:
-    """What may go no other way, by table: IPv6 with everything, whether the tunnel carries it or not."""
+    """What may go no other way now, by table: IPv6 with everything, whether the tunnel carries it or not."""
+    if not want.guarded:
+        return []
     config = want.config
     six = [RouteEntry(EVERYTHING_6)] if config.default_route and not config.ipv6 else []
     servers = {IPv4Network(address) for address, _ in want.servers}
@@ -216,8 +232,6 @@ def _guarded_places(want: Want) -> list[tuple[int, Prefix]]:
 
 def _barred(want: Want) -> list[Route]:
     """Under the routes in a table of the tunnel's own."""
-    if not want.guarded:
-        return []
     return [
         Route(prefix, metric=GUARD_METRIC, table=table, kind=Kind.UNREACHABLE)
         for table, prefix in _guarded_places(want)
@@ -227,8 +241,6 @@ def _barred(want: Want) -> list[Route]:
 
 def _guards(want: Want) -> list[Rule]:
     """Before the main table. Longer prefixes come first."""
-    if not want.guarded:
-        return []
     found = []
     for table, prefix in _guarded_places(want):
         if table == GUARD_TABLE:

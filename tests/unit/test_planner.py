@@ -183,6 +183,54 @@ def test_a_guard_in_a_table_of_its_own_lies_under_the_routes() -> None:
     assert {rule.version for rule in plan.rules} == {4, 6}
 
 
+OTHER = replace(CONFIG, name="home")
+OTHER_LINK = replace(LINK, index=8)
+OTHER_SERVER = IPv4Address("203.0.113.9")
+TO_OTHER_SERVER = Route(IPv4Network("203.0.113.9/32"), UPLINK, GATEWAY)
+
+
+@pytest.mark.parametrize("guarded", [True, False])
+@pytest.mark.parametrize("link", [LINK, None])
+def test_the_default_route_or_guard_of_one_tunnel_spares_the_server_of_another(
+    guarded: bool, link: Link | None
+) -> None:
+    both = [Want(replace(FULL, guard=guarded), link, guarded=guarded), Want(OTHER, None, ((OTHER_SERVER, PATH),))]
+    plans = planner.plan(both, TABLE)
+    assert plans["home"].routes == ({TO_OTHER_SERVER} if guarded or link else set())
+    near = planner.plan([both[0], replace(both[1], servers=((OTHER_SERVER, replace(PATH, length=24)),))], TABLE)
+    assert near["home"].routes == set(), "which is closer, so nothing hides it"
+
+
+def test_a_default_route_in_a_table_of_its_own_hides_no_server() -> None:
+    own = replace(FULL, table=100, rules=(RuleEntry(fwmark=(1, 255)),))
+    plans = planner.plan([Want(own, LINK), Want(OTHER, None, ((OTHER_SERVER, PATH),))], TABLE)
+    assert plans["home"] == Plan()
+
+
+def test_a_closer_route_into_another_tunnel_may_lead_to_a_server() -> None:
+    inside = replace(CONFIG, routes=(entry("203.0.113.0/24"),))
+    assert planner.plan([Want(inside, LINK), Want(OTHER, None, ((OTHER_SERVER, PATH),))], TABLE)["home"] == Plan()
+
+
+def test_an_unguarded_tunnel_takes_over_from_a_guarded_one() -> None:
+    """And while the other one is not wanted, it has its prefix in the main table alone."""
+    guarded = replace(CONFIG, guard=True)
+    kernel = Kernel(set(TABLE))
+    run(kernel, [Want(guarded, None, guarded=True), Want(OTHER)])
+    assert kernel.leads("192.168.10.5") == 0
+    run(kernel, [Want(guarded, None, guarded=True), Want(OTHER, OTHER_LINK)])
+    assert kernel.leads("192.168.10.5") == OTHER_LINK.index
+    run(kernel, [Want(guarded, LINK, guarded=True), Want(OTHER, OTHER_LINK)])
+    assert kernel.leads("192.168.10.5") == LINK.index, "the first in the file"
+    kernel.gone(LINK.index)
+    assert kernel.leads("192.168.10.5") == OTHER_LINK.index
+    kernel.gone(OTHER_LINK.index)
+    assert kernel.leads("192.168.10.5") == 0
+    run(kernel, [Want(guarded), Want(OTHER, OTHER_LINK)])
+    assert kernel.leads("192.168.10.5") == OTHER_LINK.index
+    assert {route.table for route in kernel.ours() if isinstance(route, Route)} == {MAIN_TABLE}
+
+
 # --- a model of the kernel ---
 
 

@@ -25,7 +25,8 @@ install:
 		$(DESTDIR)$(prefix)/share/dbus-1/system-services $(DESTDIR)$(prefix)/share/dbus-1/system.d \
 		$(DESTDIR)$(prefix)/share/dbus-1/interfaces $(DESTDIR)$(sysconfdir)/iproute2/rt_protos.d \
 		$(DESTDIR)$(sysconfdir)/iproute2/rt_tables.d \
-		$(DESTDIR)$(prefix)/lib/NetworkManager/conf.d $(DESTDIR)$(prefix)/lib/systemd/network $(DESTDIR)$(docdir)
+		$(DESTDIR)$(prefix)/lib/NetworkManager/conf.d $(DESTDIR)$(prefix)/lib/systemd/network \
+		$(DESTDIR)$(prefix)/lib/systemd/networkd.conf.d $(DESTDIR)$(docdir)
 	install -m 0644 README.md CHANGELOG.md docs/*.md $(DESTDIR)$(docdir)
 	install -m 0644 pptpd_manager/*.py $(DESTDIR)$(privatedir)/pptpd_manager
 	install -m 0644 pptpd_manager/dbus/*.xml $(DESTDIR)$(privatedir)/pptpd_manager/dbus
@@ -39,6 +40,7 @@ install:
 	install -m 0644 etc/rt_tables.conf $(DESTDIR)$(sysconfdir)/iproute2/rt_tables.d/pptp-manager.conf
 	install -m 0644 etc/NetworkManager.conf $(DESTDIR)$(prefix)/lib/NetworkManager/conf.d/pptp-manager.conf
 	install -m 0644 etc/networkd.network $(DESTDIR)$(prefix)/lib/systemd/network/00-pptp-manager.network
+	install -m 0644 etc/networkd.conf $(DESTDIR)$(prefix)/lib/systemd/networkd.conf.d/pptp-manager.conf
 	[ -e $(DESTDIR)$(sysconfdir)/pptp-manager.yaml ] || \
 		install -m 0600 etc/pptp-manager.yaml $(DESTDIR)$(sysconfdir)/pptp-manager.yaml
 	[ -n "$(DESTDIR)" ] || $(PYTHON) -m compileall -q $(privatedir)/pptpd_manager
@@ -49,7 +51,10 @@ install:
 
 uninstall:
 	[ -n "$(DESTDIR)" ] || ! [ -d /run/systemd/system ] || { systemctl stop 'pptp@*.service' pptp-manager.service pptp-guard.service; \
-		systemctl disable pptp@.service pptp-manager.service; }
+		systemctl disable pptp@.service pptp-manager.service; systemctl reset-failed 'pptp@*.service'; }
+	# The guards of tunnels that had been given up; 172 is our protocol number.
+	[ -n "$(DESTDIR)" ] || for version in 4 6; do ip -$$version rule flush protocol 172; \
+		ip -$$version route flush table all protocol 172; done || true
 	[ -n "$(DESTDIR)" ] || ! [ -e /run/pptp-manager/nftables ] || nft delete table inet pptp-manager 2>/dev/null || true
 	rm -rf $(DESTDIR)$(privatedir) $(DESTDIR)$(docdir)
 	[ -n "$(DESTDIR)" ] || rm -rf /run/pptp-manager
@@ -61,7 +66,8 @@ uninstall:
 		$(DESTDIR)$(sysconfdir)/iproute2/rt_protos.d/pptp-manager.conf \
 		$(DESTDIR)$(sysconfdir)/iproute2/rt_tables.d/pptp-manager.conf \
 		$(DESTDIR)$(prefix)/lib/NetworkManager/conf.d/pptp-manager.conf \
-		$(DESTDIR)$(prefix)/lib/systemd/network/00-pptp-manager.network
+		$(DESTDIR)$(prefix)/lib/systemd/network/00-pptp-manager.network \
+		$(DESTDIR)$(prefix)/lib/systemd/networkd.conf.d/pptp-manager.conf
 	[ -n "$(DESTDIR)" ] || ! [ -d /run/systemd/system ] || { systemctl daemon-reload; systemctl reload dbus.service; }
 
 # Four at a time: the tests on a bus mostly wait.

@@ -34,6 +34,7 @@ from pptpd_manager.units import Units, UnitState
 log = logging.getLogger(__name__)
 
 EX_OK, EX_UNAVAILABLE = 0, 69
+LAST_WORD_MS = 1000  # for systemd, when we are told to end
 
 
 def run(path: str, runtime: str, level: int) -> int:
@@ -85,7 +86,7 @@ class _Daemon:
         self._listed = False
 
     def run(self) -> int:
-        signal.signal(signal.SIGTERM, lambda *_: self._stop())
+        signal.signal(signal.SIGTERM, lambda *_: GLib.idle_add(guarded(self._terminate)))
         signal.signal(signal.SIGINT, lambda *_: self._stop())
         signal.signal(signal.SIGHUP, lambda *_: GLib.idle_add(guarded(self._hung_up)))
         for name, config in self._settings.config.tunnels.items():
@@ -193,6 +194,22 @@ class _Daemon:
         """Without the bus there is no systemd to talk to; the tunnels stay, and the next manager takes them over."""
         log.error("the system bus is lost: %s", error.message if error else "closed")
         self._stop(EX_UNAVAILABLE)
+
+    def _terminate(self) -> bool:
+        """End, but first hear of tunnels that were stopped a moment ago: their guards are to go, too."""
+        waiting = set(self._engine.awaited()) if self._listed else set()
+
+        def heard(name: str, unit: UnitState | None) -> None:
+            if unit:
+                self._unit_is(name, unit)
+            waiting.discard(name)
+            if not waiting:
+                self._stop()
+
+        for name in list(waiting):
+            self._units.state(name, lambda unit, name=name: heard(name, unit))  # type: ignore[misc]
+        GLib.timeout_add(LAST_WORD_MS if waiting else 0, guarded(self._stop))
+        return bool(GLib.SOURCE_REMOVE)
 
     def _stop(self, status: int = EX_OK) -> None:
         self._status = status

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 from typing import Protocol
 
-from pptpd_manager import events, journal, planner, pppd, reasons, routes
+from pptpd_manager import events, journal, planner, pppd, reasons
 from pptpd_manager.bounds import Bounds
 from pptpd_manager.callouts import Callouts
 from pptpd_manager.config import Config, TunnelConfig, interface_name
@@ -26,6 +26,7 @@ from pptpd_manager.names import Names
 from pptpd_manager.netlink import Netlink
 from pptpd_manager.nft import Nft
 from pptpd_manager.optionfile import OptionFiles
+from pptpd_manager.paths import Paths
 from pptpd_manager.planner import Want
 from pptpd_manager.processes import Processes
 from pptpd_manager.reasons import Failure
@@ -37,6 +38,8 @@ from pptpd_manager.tunnel import State, Tunnel
 from pptpd_manager.units import Units, UnitState, unit_name
 
 log = logging.getLogger(__name__)
+
+SYNC_SECONDS = 1.0  # from an error of netlink itself to the next try
 
 Order = events.HangUp | events.StartUnit | events.StopUnit | events.ResetUnit | events.RestartUnit
 
@@ -81,8 +84,10 @@ class Engine:
         self._file_order: tuple[str, ...] = ()  # of the tunnels in the file
         self._due: set[str] = set()  # tunnels whose units run, or are about to
         self._adopting = True  # until then nobody knows which routes are wanted
+        self._configuring = False  # until then only some of the tunnels have their new configuration
         self._asleep = False
-        self._by_rules: set[str] = set()  # tunnels whose server is reached by more than the main table
+        self._shutdown = False
+        self._paths = Paths(edges.netlink, lambda: any(planner.bars(item) for item in self.installed))
         self._bounds = Bounds(edges.netlink, edges.files, edges.clock)
         self._unclamped = ""
         self.on_rest: Callable[[], None] = lambda: None  # called when the machine may sleep, as often as it may
@@ -178,7 +183,7 @@ class Engine:
         ):
             del self.tunnels[name]
             self._edges.processes.forget(name)
-            self._by_rules.discard(name)
+            self._paths.forget(name)
             self._bounds.forget(name)
             if self.observer:
                 self.observer.vanished(name)
@@ -209,13 +214,19 @@ class Engine:
     def configure(self, config: Config, absent: Failure) -> None:
         """Make config the configuration; tunnels that it does not change are not touched. absent: of all others."""
         self._absent, self._file_order = absent, tuple(config.tunnels)
-        for name in [*config.tunnels, *(name for name in self.tunnels if name not in config.tunnels)]:
-            new = config.tunnels.get(name)
-            known = self.tunnels.get(name)
-            if known is None or known.config != new or (new is None and not known.ended):
-                self.feed(name, events.Configured(new, bool(known and new and self._dials_anew(known, new)), absent))
+        self._configuring = True  # what moves from one tunnel to another is not to be gone in between
+        try:
+            for name in [*config.tunnels, *(name for name in self.tunnels if name not in config.tunnels)]:
+                self._configure_one(name, config.tunnels.get(name), absent)
+        finally:
+            self._configuring = False
         self.sync_routes()
-        self._bounds.sync(self.tunnels.values(), self._path)
+        self._bounds.sync(self.tunnels.values(), self._paths.to)
+
+    def _configure_one(self, name: str, new: TunnelConfig | None, absent: Failure) -> None:
+        known = self.tunnels.get(name)
+        if known is None or known.config != new or (new is None and not known.ended):
+            self.feed(name, events.Configured(new, bool(known and new and self._dials_anew(known, new)), absent))
 
     def set_absent(self, absent: Failure) -> None:
         """Tell tunnels that are not configured why."""
@@ -256,7 +267,7 @@ class Engine:
         record = pppd.record(self._edges.files.read(name))
         address = record.address if record and record.run == unit.run else None
         since = unit.active_since if unit.active == "active" else -1.0
-        self.feed(name, events.Adopted(unit.run, address, self._path(address) if address else None, since))
+        self.feed(name, events.Adopted(unit.run, address, self._paths.to(address) if address else None, since))
         self.feed(name, events.UnitChanged(unit.active, unit.sub, unit.run))
         t = self.tunnels.get(name)
         if t and t.config and address and self._address_of_dial(name, unit.run, t.config) is None:
@@ -265,6 +276,7 @@ class Engine:
     def unit_changed(self, name: str, unit: UnitState) -> None:
         """The unit is in that state; one that systemd is about to start is not taken for stopped, nor the reverse."""
         self._note_due(name, unit)
+        self._shutdown = unit.shutdown if unit.active == "inactive" else self._shutdown
         if name in self.tunnels and not unit.starts and not unit.stops:
             self.feed(name, events.UnitChanged(unit.active, unit.sub, unit.run))
 
@@ -276,6 +288,10 @@ class Engine:
         if due != before:
             self.sync_routes()
 
+    def awaited(self) -> list[str]:
+        """The tunnels whose units may have been stopped without our having heard of it."""
+        return [name for name, t in self.tunnels.items() if self._is_wanted(t)]
+
     def clean(self) -> None:
         """All that runs is adopted: remove what no tunnel wants, routes and option files of an earlier manager."""
         self._adopting = False
@@ -285,7 +301,7 @@ class Engine:
         self._edges.callouts.begin(self.tunnels)
         self.sync_routes()
         self._sync_clamp()
-        self._bounds.sync(self.tunnels.values(), self._path)
+        self._bounds.sync(self.tunnels.values(), self._paths.to)
         self._edges.names.attach(self.tunnels, self._names_changed)
 
     # --- name servers ---
@@ -314,29 +330,20 @@ class Engine:
         for name, t in list(self.tunnels.items()):
             if t.state is State.WAITING or t.online != online:
                 self.feed(name, events.NetworkChanged(online, self._way(t)))
-            if t.state in DIALLED and t.address and name not in self._by_rules:
+            if t.state in DIALLED and t.address and self._paths.comparable(name):
                 self._compare_paths(name, t, t.address)
         self.sync_routes()
-        self._bounds.sync(self.tunnels.values(), self._path)
+        self._bounds.sync(self.tunnels.values(), self._paths.to)
 
     def _compare_paths(self, name: str, t: Tunnel, address: IPv4Address) -> None:
         """Tell a tunnel that is dialled of another way to its server."""
-        path = self._path(address)
+        path = self._paths.to(address)
         if path not in (None, t.path):
             self.feed(name, events.PathFound(t.run, address, path))
 
     def _way(self, t: Tunnel) -> Path | None:
         """The way to the address that was tried last, or while there is none the default route's."""
-        if t.target:
-            return self._path(t.target)
-        path = self._path_by_table(IPv4Address(0))
-        return path if path and self._edges.netlink.running(path.interface) else None
-
-    def _find_path(self, name: str, address: IPv4Address) -> Path | None:
-        """The way to address for a dial. Notes whether rules of others lead there: our route would hide changes."""
-        path, plain = self._path(address), self._path_by_table(address)
-        (self._by_rules.discard if plain and path == plain else self._by_rules.add)(name)
-        return self._bounds.measured(path, address) if path else None
+        return self._paths.to(t.target) if t.target else self._paths.out()
 
     def sleep_changed(self, asleep: bool) -> None:
         """The machine is about to sleep, or has woken up."""
@@ -349,26 +356,6 @@ class Engine:
         """No pppd runs or is about to before the machine wakes up: it may sleep."""
         if self._asleep and not self._adopting and all(t.resting for t in self.tunnels.values()):
             self.on_rest()
-
-    def _path(self, address: IPv4Address) -> Path | None:
-        """The way to address outside of every tunnel; None: there is none, or none with a carrier."""
-        netlink = self._edges.netlink
-        path, ours = netlink.path(address)
-        if ours or (path is None and self._guarding):
-            path = self._path_by_table(address)
-        return path if path and netlink.running(path.interface) else None
-
-    @property
-    def _guarding(self) -> bool:
-        """Whether a rule of ours may be why there is no way."""
-        return any(isinstance(item, Rule) and item.table is None for item in self.installed)
-
-    def _path_by_table(self, address: IPv4Address, table: list[Route] | None = None) -> Path | None:
-        """The way to address by the main table alone, without our routes and tunnels. table: it, read already."""
-        netlink = self._edges.netlink
-        table = netlink.table() if table is None else table
-        path = routes.lookup(address, table, netlink.tunnel_indexes())
-        return netlink.located(path) if path else None
 
     def _watch(self, name: str, action: events.WatchProcesses) -> None:
         """Have the processes of the tunnel's unit watched."""
@@ -384,21 +371,49 @@ class Engine:
 
     def sync_routes(self) -> None:
         """Make our part of the kernel's tables what the tunnels want; tell those that wait for it."""
-        if self._adopting:
+        if self._adopting or self._configuring:
             return
+        try:
+            self._sync()
+        except OSError as error:
+            log.error("the kernel's tables can be neither read nor changed, and are tried again: %s", error)
+            self._edges.timers.start("sync", SYNC_SECONDS, self.sync_routes)
+
+    def _sync(self) -> None:
         known = [(t, t.config) for name in self._names() if (t := self.tunnels[name]).config]
+        guarding = any(config.guard and self._is_wanted(t) for t, config in known)
         table = []
         if any(planner.needs_table(config, t.address) for t, config in known):
             table += self._edges.netlink.table()
         if any(config.default_route and config.ipv6 for _, config in known):
             table += self._edges.netlink.table(6)
-        wants = [self._want(t, config, table) for t, config in known]
+        wants = [self._want(t, config, table, guarding) for t, config in known]
         plans = planner.plan(wants, table)
-        refused, late = self._tables.sync(plans, self._left_alone)
+        before = self.installed
+        outcome = self._tables.sync(plans, self._left_alone)
         for name, mine in plans.items():
-            if name in self.tunnels and self.tunnels[name].wants_routes and not mine.all & late:
-                bad = sorted(f"{item}: {refused[item]}" for item in mine.all if item in refused)
+            self._note_unsourced(name, [item for item in outcome.unsourced if item in mine.all])
+        for name, mine in plans.items():
+            if name in self.tunnels and self.tunnels[name].wants_routes and not mine.all & outcome.late:
+                bad = sorted(f"{item}: {outcome.refused[item]}" for item in mine.all if item in outcome.refused)
                 self._synced(name, bad)
+        if not self._turning:  # else the step tells of it
+            self._tell_of_routes({item.interface for item in before ^ self.installed if isinstance(item, Route)})
+
+    def _tell_of_routes(self, interfaces: set[int]) -> None:
+        """Tell of the tunnels into which routes lead now that did not before, or the reverse."""
+        for t in list(self.tunnels.values()):
+            if self.observer and t.link and t.link.index in interfaces:
+                self.observer.changed(t, t)
+
+    def _note_unsourced(self, name: str, waiting: list[Route]) -> None:
+        """Note the routes of a tunnel that wait for the address of this machine that they are to be used with."""
+        before = self.tunnels[name]
+        text = ", ".join(sorted(f"{route.prefix} waits for the address {route.source}" for route in waiting))
+        if text != before.unsourced:
+            self.tunnels[name] = replace(before, unsourced=text)
+            if text:
+                log.warning("tunnel %s: %s", name, text, extra=journal.of_tunnel(name, unit_name(name)))
 
     def _names(self) -> list[str]:
         """The tunnels, in the order of the file."""
@@ -427,7 +442,13 @@ class Engine:
             self.feed(name, events.RoutesSynced(", ".join(bad)))
 
     def _left_alone(self, item: Route | Rule) -> bool:
-        """Whether it may be of a tunnel that runs without being configured, so nobody knows what it wants."""
+        """Whether it is not to be removed.
+
+        It may be of a tunnel that runs without being configured, so nobody knows what it wants. And the guards stay
+        while the machine goes down: tunnels are stopped then before the programs that they are for, and the network.
+        """
+        if self._shutdown and planner.bars(item):
+            return True
         unknown = [t for t in self.tunnels.values() if t.config is None and not t.ended]
         if isinstance(item, Rule) or item.kind is not Kind.UNICAST:
             return bool(unknown)
@@ -436,22 +457,24 @@ class Engine:
             for t in unknown
         )
 
-    def _want(self, t: Tunnel, config: TunnelConfig, table: list[Route]) -> Want:
-        """The tunnel as the planner sees it."""
-        wanted = t.state is not State.IDLE or t.name in self._due
-        guarded = config.guard and wanted
+    def _is_wanted(self, t: Tunnel) -> bool:
+        return t.state is not State.IDLE or t.name in self._due
+
+    def _want(self, t: Tunnel, config: TunnelConfig, table: list[Route], guarding: bool) -> Want:
+        """The tunnel as the planner sees it. guarding: there is a guard, its own or another's."""
+        wanted = self._is_wanted(t)
         servers = dict[IPv4Address, Path | None]()
-        if guarded:  # also those that it is about to be dialled to, or knocks at
+        if guarding and wanted:  # also those that it is about to be dialled to, or knocks at
             known = {*t.candidates, *([t.target] if t.target else [])}
-            servers = {address: self._path_by_table(address, table) for address in known}
+            servers = {address: self._paths.by_table(address, table) for address in known}
         if t.address and t.path and not t.ended:
-            plain = self._path_by_table(t.address, table)
+            plain = self._paths.by_table(t.address, table)
             servers[t.address] = replace(t.path, length=plain.length if plain == t.path else 0)
         return Want(
             config,
             t.link if t.wants_routes else None,
             tuple((address, path) for address, path in servers.items() if path),
-            guarded,
+            config.guard and wanted,
         )
 
     # --- actions ---
@@ -478,8 +501,9 @@ class Engine:
                     lambda failure: self.feed(name, events.Knocked(action.run, action.address, failure)),
                 )
             case events.FindPath():
-                path = self._find_path(name, action.address)
-                self.feed(name, events.PathFound(action.run, action.address, path))
+                path = self._paths.for_dial(name, action.address)
+                measured = self._bounds.measured(path, action.address) if path else None
+                self.feed(name, events.PathFound(action.run, action.address, measured))
             case events.Prepare():
                 text = pppd.options(action.config, action.run, action.address, plain=action.plain, path_mtu=action.mtu)
                 self.feed(name, events.Prepared(action.run, edges.files.write(name, text)))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 TIMES, SECONDS = 5, 10.0  # within so many seconds so often at once, ...
 HOLD_SECONDS = 30.0  # ... then not for so long: whoever it is means it
+BARRED_SECONDS = 0.1  # and so long for a part of a guard, without which packets leak
 
 
 @dataclass(frozen=True)
@@ -15,10 +16,10 @@ class Losses:
     times: tuple[float, ...] = ()
     until: float = 0.0
 
-    def lost(self, now: float) -> Losses:
-        """It is gone again."""
+    def lost(self, now: float, hold: float = HOLD_SECONDS) -> Losses:
+        """It is gone again. hold: how long to leave it alone when that is too often."""
         times = (*(time for time in self.times if time > now - SECONDS), now)
-        return Losses((), now + HOLD_SECONDS) if len(times) > TIMES else Losses(times, self.until)
+        return Losses((), now + hold) if len(times) > TIMES else Losses(times, self.until)
 
     def held(self, now: float) -> bool:
         """Whether it is to be left alone."""

@@ -10,7 +10,7 @@ import os
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from ipaddress import IPv4Address, IPv4Interface
+from ipaddress import IPv4Address, IPv4Interface, ip_address
 from typing import Any
 
 from gi.repository import GLib
@@ -19,6 +19,7 @@ from pptpd_manager import rtnetlink
 from pptpd_manager.callback import guarded
 from pptpd_manager.config import INTERFACE_PREFIX
 from pptpd_manager.routes import PROTOCOL, Kind, Link, Path, Route, Rule
+from pptpd_manager.routing import Address
 
 RECEIVE_BUFFER = 1 << 20
 BATCH = 200  # requests in one message: more may not fit into the socket's buffers, theirs or the answers'
@@ -100,6 +101,13 @@ class Netlink:
         """The indexes of the tunnels' interfaces."""
         return frozenset(
             index for index, interface in self._interfaces.items() if interface.name.startswith(INTERFACE_PREFIX)
+        )
+
+    def addresses(self) -> frozenset[Address]:
+        """All addresses of this machine's interfaces."""
+        known = self._interfaces.values()
+        return frozenset(ip_address(text) for one in known for text in one.six) | frozenset(
+            address for one in known for address in one.addresses
         )
 
     def table(self, version: int = 4) -> list[Route]:

@@ -254,6 +254,13 @@ def _guards(want: Want) -> list[Rule]:
     return found
 
 
+def bars(item: Route | Rule) -> bool:
+    """Whether it is a part of a guard, without which packets would go another way."""
+    if isinstance(item, Rule):
+        return item.table in (None, GUARD_TABLE) or item.suppress is not None
+    return item.kind is Kind.UNREACHABLE
+
+
 # --- what to change ---
 
 

@@ -6,9 +6,11 @@ import errno
 import logging
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeGuard
 
 from pptpd_manager import journal, planner
-from pptpd_manager.losses import HOLD_SECONDS, Losses
+from pptpd_manager.losses import BARRED_SECONDS, HOLD_SECONDS, Losses
 from pptpd_manager.netlink import Netlink
 from pptpd_manager.planner import Plan
 from pptpd_manager.routes import Route, Rule
@@ -19,6 +21,19 @@ log = logging.getLogger(__name__)
 
 Item = Route | Rule
 _LINK_DOWN = (errno.ENETDOWN, errno.ENODEV)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What is wanted and not there.
+
+    refused: by the kernel, with its word; late: its link has just gone down, which nobody has told us yet; unsourced:
+    no interface has the address yet that it is to be used with.
+    """
+
+    refused: dict[Item, str]
+    late: frozenset[Item]
+    unsourced: frozenset[Route]
 
 
 class Tables:
@@ -32,14 +47,8 @@ class Tables:
         self._losses: dict[Item, Losses] = {}
         self.installed: frozenset[Item] = frozenset()
 
-    def sync(
-        self, plans: Mapping[str, Plan], left_alone: Callable[[Item], bool]
-    ) -> tuple[dict[Item, str], frozenset[Item]]:
-        """Change what is to be changed. left_alone: not ours to remove.
-
-        Returns what the kernel refuses, with its word; and what has to wait, since its link has just gone down, which
-        nobody has told us yet.
-        """
+    def sync(self, plans: Mapping[str, Plan], left_alone: Callable[[Item], bool]) -> Outcome:
+        """Change what is to be changed. left_alone: not ours to remove. Raises OSError."""
         wanted = planner.summary(plans)
         add, remove = planner.changes(wanted, self._netlink.ours())
         lost = [item for item in add if item in self.installed]
@@ -47,7 +56,8 @@ class Tables:
         add = [item for item in add if item not in held]
         codes = dict(self._netlink.apply(add, [item for item in remove if not left_alone(item)]))
         late = frozenset(item for item, code in codes.items() if code in _LINK_DOWN)
-        refused = {item: os.strerror(code) for item, code in codes.items() if item not in late}
+        unsourced = frozenset(item for item, code in codes.items() if code == errno.EINVAL and self._unsourced(item))
+        refused = {item: os.strerror(code) for item, code in codes.items() if item not in late | unsourced}
         for item, error in refused.items():
             if self._refused.get(item) != error:
                 log.warning("the kernel refuses the %s: %s", _named(item), error, extra=_of(item, plans))
@@ -56,14 +66,18 @@ class Tables:
                 self._tell(item, held, plans)
         self._refused = refused
         self.installed = wanted - frozenset(codes) - held
-        return refused, late
+        return Outcome(refused, late, unsourced)
+
+    def _unsourced(self, item: Item) -> TypeGuard[Route]:
+        """Whether it is a route with a source that is no address of this machine."""
+        return isinstance(item, Route) and item.source is not None and item.source not in self._netlink.addresses()
 
     def _held(self, lost: list[Item]) -> frozenset[Item]:
-        """What is left alone now; counts the losses."""
+        """What is left alone now; counts the losses. What bars is left alone for a moment only: meanwhile it leaks."""
         now = self._clock()
         self._losses = {item: losses for item, losses in self._losses.items() if not losses.over(now)}
         for item in lost:
-            self._losses[item] = self._losses.get(item, Losses()).lost(now)
+            self._losses[item] = self._losses.get(item, Losses()).lost(now, _hold(item))
         held = {item: losses.until for item, losses in self._losses.items() if losses.held(now)}
         if held:
             self._timers.start("losses", min(held.values()) - now + 0.001, self._on_due)
@@ -72,15 +86,19 @@ class Tables:
     def _tell(self, item: Item, held: frozenset[Item], plans: Mapping[str, Plan]) -> None:
         if item in held:
             log.error(
-                "the %s is removed again and again by somebody else; it is left alone for %d s",
+                "the %s is removed again and again by somebody else; it is left alone for %g s",
                 _named(item),
-                HOLD_SECONDS,
+                _hold(item),
                 extra=_of(item, plans),
             )
         elif len(self._losses[item].times) == 1:  # one word for a quick succession
             log.warning(
                 "the %s was removed or replaced by somebody else, and is back", _named(item), extra=_of(item, plans)
             )
+
+
+def _hold(item: Item) -> float:
+    return BARRED_SECONDS if planner.bars(item) else HOLD_SECONDS
 
 
 def _named(item: Item) -> str:

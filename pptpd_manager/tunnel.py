@@ -75,12 +75,14 @@ class Tunnel:
     last, and the way there then or since; candidates, tried: the servers' addresses as last looked up, and those that
     have failed in this round; plain: the server refused MPPE and 'mppe: optional' allows to do without.
     The machine. online, asleep: see events. absent: why there is no config. unclamped: why clamp-mss cannot be done.
+    unsourced: its routes that wait for an address.
     """
 
     name: str
     config: TunnelConfig | None = None
     absent: Failure = Failure(reasons.NOT_CONFIGURED)
     unclamped: str = ""
+    unsourced: str = ""
     state: State = State.IDLE
     online: bool = True
     asleep: bool = False
@@ -174,6 +176,7 @@ class Tunnel:
             f" ({self.address}); routes: {', '.join(via) if via else 'none'}"
             + ("; guarded" if self.config.guard else "")
             + ("; NOT ENCRYPTED, the server refuses MPPE" if self.plain else "")
+            + (f"; {self.unsourced}" if self.unsourced else "")
             + (f"; forwarded TCP is not clamped: {self.unclamped}" if self.config.clamp_mss and self.unclamped else "")
         )
 

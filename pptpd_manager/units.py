@@ -35,6 +35,7 @@ class UnitState:
 
     active_since: ActiveEnterTimestampMonotonic in seconds; job: the type of its pending job, "" if there is none.
     given_up: of one that has failed, whether its exit status says so; else it was stopped while an attempt failed.
+    shutdown: of one that is inactive, whether the machine is going down.
     """
 
     active: str
@@ -43,6 +44,7 @@ class UnitState:
     active_since: float = 0.0
     job: str = ""
     given_up: bool = True
+    shutdown: bool = False
 
     @property
     def starts(self) -> bool:
@@ -166,6 +168,8 @@ class Units:
                 self._read(job, SYSTEMD + ".Job", lambda job: told(_state(properties, job["JobType"])), again)
             elif properties["ActiveState"] == "failed":
                 self._read(path, SYSTEMD + ".Service", lambda main: told(_failed(properties, main)), untold)
+            elif properties["ActiveState"] == "inactive":
+                self._going_down(lambda down: told(replace(_state(properties), shutdown=down)))
             else:
                 told(_state(properties))
 
@@ -175,6 +179,13 @@ class Units:
 
         path = unit_path(unit_name(tunnel))
         self._read(path, UNIT, got, untold)
+
+    def _going_down(self, then: Callable[[bool], None]) -> None:
+        """then(whether shutdown.target is there, or is to be). Source: org.freedesktop.systemd1(5), SystemState."""
+        arguments = GLib.Variant("(ss)", (MANAGER, "SystemState"))
+        self._call(
+            *(ROOT, PROPERTIES, "Get", arguments), lambda reply: then(reply[0] == "stopping"), lambda _: then(False)
+        )
 
     def _read(self, path: str, interface: str, then: Callable[[dict[str, Any]], None], failed: Error) -> None:
         """then(all properties of an interface of systemd's)."""

@@ -50,6 +50,7 @@ XML = f"""
     </method>
     <method name="UnrefUnit"><arg type="s" direction="in"/></method>
     <signal name="UnitRemoved"><arg type="s"/><arg type="o"/></signal>
+    <property name="SystemState" type="s" access="read"/>
   </interface>
   <interface name="{UNIT}">
     <property name="ActiveState" type="s" access="read"/>
@@ -82,7 +83,7 @@ XML = f"""
       <arg name="code" type="i" direction="in"/><arg name="status" type="i" direction="in"/>
     </method>
     <!-- Behave: how a method of Manager is answered. "well", "hold" (at Release) or "fail" (with NoSuchUnit);
-         StartTransientUnit also "ends": well, and at once. -->
+         StartTransientUnit also "ends": well, and at once. Also what the property SystemState is. -->
     <method name="Behave">
       <arg name="method" type="s" direction="in"/><arg name="how" type="s" direction="in"/>
     </method>
@@ -148,7 +149,7 @@ class Systemd:
         self.interfaces = {info.name: info for info in Gio.DBusNodeInfo.new_for_xml(XML).interfaces}
         methods = [method.name for method in self.interfaces[MANAGER].methods]
         entries = {name: self.entry(name) for name in methods}
-        self.manager = Exported(con, ROOT, self.interfaces[MANAGER], entries, dict)
+        self.manager = Exported(con, ROOT, self.interfaces[MANAGER], entries, self.state)
         control: dict[str, Method] = {
             "Set": self.set,
             "Enqueue": self.enqueue,
@@ -159,6 +160,9 @@ class Systemd:
             "Remove": self.remove,
         }
         self.control = Exported(con, CONTROL_PATH, self.interfaces[CONTROL], control, dict)
+
+    def state(self) -> dict[str, Any]:
+        return {"SystemState": self.behaviour.get("SystemState", "running")}
 
     # --- the test's side ---
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 
 from .clients import until
@@ -158,6 +159,81 @@ def test_a_unit_that_systemd_is_about_to_start_is_guarded(bare: World) -> None:
     until(lambda: rules(bare) == [], "the guard to be gone with the unit")
 
 
+def test_a_guard_outlives_its_tunnel_when_the_machine_goes_down(up: World) -> None:
+    """What the tunnel is for may be stopped after it, and the network is."""
+    configure(up, "default-route: true", "guard: true")
+    run = up.bring_up("office")
+    up.behave("SystemState", "stopping")
+    stop(up, run)
+    assert up.state("office") == "idle"
+    assert (rules(up), rules(up, 6)) == (GUARD, GUARD_6)
+
+
+def test_a_guard_goes_with_a_tunnel_that_is_stopped_together_with_the_manager(up: World) -> None:
+    configure(up, "default-route: true", "guard: true")
+    up.set_unit("office", "activating", "start", new_run=True)
+    until(lambda: rules(up) == GUARD, "the guard")
+    assert up.daemon
+    up.daemon.send_signal(signal.SIGSTOP)
+    up.set_unit("office", "inactive", "dead")
+    up.daemon.send_signal(signal.SIGTERM)
+    up.daemon.send_signal(signal.SIGCONT)
+    assert up.daemon.wait(10) == 0
+    assert rules(up) == rules(up, 6) == ours(up) == []
+
+
+def test_a_guarded_prefix_that_a_reload_gives_to_another_tunnel_is_guarded_all_the_time(up: World) -> None:
+    text = CONFIG.replace("office:", "office:\n    guard: true")
+    text += "    guard: true\n    routes: [10.8.0.0/16]\n"
+    up.configure(text)
+    up.call("Reload")
+    for name in ("office", "home"):
+        up.set_unit(name, "activating", "start", new_run=True)
+    until(lambda: rules(up), "the guard")
+    before = rules(up)
+    with (up.directory / "rules").open("wb") as file:
+        up.process(*up.inside("ip", "monitor", "rule"), stdout=file)
+    marked = (up.directory / "rules").read_text
+
+    def mark() -> bool:
+        up.ip("rule add priority 99 to 203.0.113.9 lookup main", "rule delete priority 99")
+        return "99:" in marked()
+
+    until(mark, "ip monitor to listen")
+    first, second = "[192.168.10.0/24]", "[10.8.0.0/16]"
+    up.configure(text.replace(second, "").replace(first, second).replace("routes: \n", f"routes: {first}\n"))
+    up.call("Reload")
+    assert rules(up) == before
+    assert {line.removeprefix("Deleted ").split(":")[0] for line in marked().splitlines()} == {"99"}
+
+
+def test_a_route_waits_for_its_source(up: World) -> None:
+    configure(up, "routes: [192.168.10.0/24, {prefix: 10.8.0.0/16, source: 10.77.0.1}]")
+    up.bring_up("office")
+    assert ours(up) == ["192.168.10.0/24 dev pptp-office scope link"]
+    told = "10.8.0.0/16 waits for the address 10.77.0.1"
+    warns(up, f"WARNING: tunnel office: {told}")
+    assert any(line.startswith("INFO: tunnel office: up: ") and line.endswith(told) for line in up.log().splitlines())
+    assert up.properties("office")["Routes"] == ["192.168.10.0/24"]
+    up.ip("address add 10.77.0.1/32 dev wan0")
+    until(lambda: len(ours(up)) == 2, "the route")
+    assert "10.8.0.0/16 dev pptp-office scope link src 10.77.0.1" in ours(up)
+    assert up.properties("office")["Routes"] == ["10.8.0.0/16", "192.168.10.0/24"]
+    up.ip("address delete 10.77.0.1/32 dev wan0")
+    until(lambda: up.log().count(told) == 3, "the word")
+    warns(up, told, told)
+    assert up.properties("office")["Routes"] == ["192.168.10.0/24"]
+
+
+def test_the_server_of_another_tunnel_is_spared_by_a_default_route(up: World) -> None:
+    configure(up, "default-route: true", "guard: true")
+    up.set_unit("office", "activating", "start", new_run=True)
+    until(lambda: rules(up) == GUARD, "the guard")
+    up.connecting("home")
+    assert "198.51.100.8 via 192.0.2.1 dev wan0" in ours(up)
+    assert "dev wan0" in up.ip("route get 198.51.100.8")
+
+
 def test_a_reload_changes_the_guard_under_a_running_tunnel(up: World) -> None:
     run, _ = up.connecting("office")
     up.finish("office", run)
@@ -211,3 +287,13 @@ def test_it_does_not_fight_for_ever(up: World) -> None:
     up.ip("address add 192.0.2.77/32 dev wan0", "address delete 192.0.2.77/32 dev wan0")
     up.call("ListTunnels")
     assert ours(up) == []
+
+
+def test_a_guard_is_fought_for(up: World) -> None:
+    configure(up, "default-route: true", "guard: true")
+    up.set_unit("office", "activating", "start", new_run=True)
+    for _ in range(7):
+        until(lambda: rules(up) == GUARD, "the rule to be back")
+        up.ip("rule delete priority 30130")
+    until(lambda: rules(up) == GUARD, "the rule to be back")
+    warns(up, "is back", "ERROR: the rule 30130: from all unreachable is removed again and again", "is back")

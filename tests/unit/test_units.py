@@ -46,10 +46,14 @@ def test_unit_name() -> None:
 
 
 class Bus:
-    """A connection whose calls the test answers. open: by interface, the questions without an answer, oldest first."""
+    """A connection whose calls the test answers.
+
+    open: by interface, the questions without an answer, oldest first; system: how the machine is.
+    """
 
     def __init__(self) -> None:
         self.open: dict[str, list[Any]] = {}
+        self.system = "running"
 
     def signal_subscribe(self, *arguments: Any) -> int:
         self.tell: Callable[..., None] = lambda unit, **properties: arguments[-1](
@@ -61,6 +65,8 @@ class Bus:
         method, arguments, answered = words[3], words[4], words[-1]
         if method == "GetAll":
             self.open.setdefault(arguments.unpack()[0].rpartition(".")[2], []).append(answered)
+        elif method == "Get":  # of the machine's state
+            answered(self, GLib.Variant("(v)", (GLib.Variant("s", self.system),)))
 
     def call_finish(self, result: Any) -> GLib.Variant:
         if isinstance(result, GLib.Error):
@@ -120,6 +126,15 @@ def test_whether_a_failed_unit_has_given_up(bus: Bus, status: int, given_up: boo
     bus.answer("Unit", ActiveState="failed", SubState="failed")
     bus.answer("Service", ExecMainCode=1, ExecMainStatus=status)
     assert [state and state.given_up for state in found] == [given_up]
+
+
+@pytest.mark.parametrize(("system", "shutdown"), [("stopping", True), ("running", False), ("degraded", False)])
+def test_whether_a_unit_is_down_because_the_machine_goes_down(bus: Bus, system: str, shutdown: bool) -> None:
+    found: list[UnitState | None] = []
+    bus.system = system
+    Units(bus, lambda *_: None).state("office", found.append)
+    bus.answer("Unit", ActiveState="inactive", SubState="dead")
+    assert [state and state.shutdown for state in found] == [shutdown]
 
 
 def test_a_unit_is_looked_at_again_when_its_job_has_gone_meanwhile(

@@ -50,7 +50,9 @@ install:
 		! systemctl -q is-active NetworkManager.service || systemctl reload NetworkManager.service; }
 
 uninstall:
-	[ -n "$(DESTDIR)" ] || ! [ -d /run/systemd/system ] || { systemctl stop 'pptp@*.service' pptp-manager.service pptp-guard.service; \
+	# In this order: a tunnel that is stopped says so to the manager, and would start it.
+	[ -n "$(DESTDIR)" ] || ! [ -d /run/systemd/system ] || { systemctl stop 'pptp@*.service'; \
+		systemctl stop pptp-manager.service pptp-guard.service; \
 		systemctl disable pptp@.service pptp-manager.service; systemctl reset-failed 'pptp@*.service'; }
 	# The guards of tunnels that had been given up; 172 is our protocol number.
 	[ -n "$(DESTDIR)" ] || for version in 4 6; do ip -$$version rule flush protocol 172; \

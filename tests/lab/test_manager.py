@@ -146,14 +146,18 @@ def test_the_units_are_well_formed() -> None:
 
 
 def test_uninstall_leaves_nothing_but_the_configuration() -> None:
-    up()
+    lab.configure({"work": lab.ALICE, "home": {**lab.ALICE, "password": "wrong", "guard": True}})
+    assert lab.systemctl("start", "pptp@work") == 0
+    assert lab.systemctl("start", "pptp@home") != 0 and "unreachable" in lab.out("ip", "rule")
     lab.out("systemctl", "enable", "pptp@work")
     lab.out("make", "-C", "/lab/src", "uninstall", timeout=120)
     assert not lab.clients()
+    assert "unreachable" not in lab.out("ip", "rule")
     places = ("/etc", "/usr", "/run", "/var")
     names = ("*pptp-manager*", "*pptpmanager*", "pptp@*", "pptp-unit", "pptpd_manager")
     found = lab.out("find", *places, *" -o ".join(f"-name {name}" for name in names).split()).splitlines()
     found = [path for path in found if not path.startswith("/run/systemd/")]
     assert found == ["/etc/pptp-manager.yaml"]
     lab.out("make", "-C", "/lab/src", "install", timeout=120)
+    lab.configure({"work": lab.ALICE})
     assert lab.systemctl("start", "pptp@work") == 0 and lab.passes()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Iterator
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import commands as lab
@@ -20,6 +22,7 @@ NM_OURS = Path("/etc/NetworkManager/conf.d/pptp-manager.conf")  # in the place o
 NM_MEMORY = Path("/run/NetworkManager/devices")  # of which links were unmanaged
 NETWORKS = Path("/run/systemd/network")
 NETWORKD_OURS = Path("/etc/systemd/network/00-pptp-manager.network")
+NETWORKD_RULES = Path("/etc/systemd/networkd.conf.d/pptp-manager.conf")
 # Of the user: a list of his own, which is to hold beside what we ship.
 NM_TEXT = "[main]\nplugins=keyfile\ndns=none\nno-auto-default=*\n[keyfile]\nunmanaged-devices=interface-name:lo\n"
 # The uplink has an address without a broadcast address, which networkd would go on correcting for ever.
@@ -83,6 +86,7 @@ def networkd(udev: None) -> Iterator[None]:
     for file in ("50-uplink.network", "99-all.network"):
         (NETWORKS / file).unlink()
     NETWORKD_OURS.unlink(missing_ok=True)
+    NETWORKD_RULES.unlink(missing_ok=True)
     # As lab-network made it.
     lab.out("ip", "-4", "address", "flush", "dev", "uplink")
     lab.out("ip", "address", "add", "192.0.2.2/24", "dev", "uplink")
@@ -150,12 +154,8 @@ def test_networkmanager(networkmanager: None) -> None:
 
 
 def test_networkd(networkd: None) -> None:
-    """It takes our route to the server off the uplink, like every route there that it does not know.
-
-    The manager puts it back at once, but a packet may be on its way just then.
-    """
     pppd = up()
-    with lab.pinging(FAR, lost=4):
+    with lab.pinging(FAR):
         for verb in ("start", "restart"):
             lab.out("systemctl", verb, "systemd-networkd")
             lab.wait_for(lambda: networkd_takes_it_for("unmanaged"), "it has seen the link")
@@ -169,3 +169,44 @@ def test_networkd(networkd: None) -> None:
     NETWORKD_OURS.symlink_to("/dev/null")
     lab.out("systemctl", "restart", "systemd-networkd")
     lab.wait_for(lambda: not address(), "the address is taken away")
+
+
+@contextlib.contextmanager
+def taken_away() -> Iterator[Callable[[], list[str]]]:
+    """What of ours is removed from the tables meanwhile, as ip-monitor(8) shows it."""
+    with tempfile.NamedTemporaryFile("r") as told:
+        monitor = subprocess.Popen(["ip", "monitor", "route", "rule"], stdout=told.fileno())
+
+        def lines() -> list[str]:
+            return [line for line in Path(told.name).read_text().splitlines() if "Deleted" in line and "pptp" in line]
+
+        def marked() -> bool:
+            lab.out("ip", "route", "add", "198.51.100.99", "dev", "uplink")
+            lab.out("ip", "route", "delete", "198.51.100.99", "dev", "uplink")
+            return "Deleted 198.51.100.99" in Path(told.name).read_text()
+
+        lab.wait_for(marked, "ip monitor to listen")
+        try:
+            yield lines
+        finally:
+            monitor.terminate()
+            monitor.wait()
+
+
+def test_networkd_leaves_a_guard_alone(networkd: None) -> None:
+    lab.configure({"work": {**FULL, "guard": True}})
+    assert lab.systemctl("start", "pptp@work") == 0
+    with taken_away() as lines, lab.pinging(FAR):
+        for words in (("start",), ("restart",)):
+            lab.out("systemctl", *words, "systemd-networkd")
+            lab.wait_for(lambda: networkd_takes_it_for("unmanaged"), "it has seen the link")
+        lab.out("networkctl", "reconfigure", "uplink")
+        lab.wait_for(lambda: "configured" in lab.out("networkctl", "list", "--no-legend", "uplink").split(), "done")
+        assert lines() == []
+        # What our file is for.
+    NETWORKD_RULES.parent.mkdir(exist_ok=True)
+    NETWORKD_RULES.symlink_to("/dev/null")
+    with taken_away() as lines:
+        lab.out("systemctl", "restart", "systemd-networkd")
+        lab.wait_for(lambda: any("unreachable" in line for line in lines()), "the guard is taken away")
+        lab.wait_for(lambda: lab.out("ip", "rule").count("proto pptp") == 3, "it is back")

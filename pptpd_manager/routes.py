@@ -59,7 +59,7 @@ class Route:
 
     prefix: Prefix
     interface: int = 0
-    gateway: IPv4Address | None = None
+    gateway: Address | None = None
     metric: int = 0
     source: Address | None = None
     protocol: int = PROTOCOL
@@ -124,12 +124,18 @@ class Path:
     """
 
     interface: int
-    gateway: IPv4Address | None = None
+    gateway: Address | None = None
     source: IPv4Address | None = None
     local: IPv4Address | None = None
     length: int = field(default=0, compare=False)
     mtu: int = field(default=0, compare=False)
     onlink: bool = field(default=False, compare=False)
+
+    @classmethod
+    def along(cls, route: Route) -> Path:
+        """The path that this route, of IPv4, leads along."""
+        source = route.source if isinstance(route.source, IPv4Address) else None
+        return cls(route.interface, route.gateway, source, None, route.prefix.prefixlen, route.mtu, route.onlink)
 
     def __str__(self) -> str:
         via = f"via {self.gateway}" if self.gateway else "on the link"
@@ -148,6 +154,4 @@ def lookup(server: IPv4Address, table: Iterable[Route], ours: frozenset[int] = f
     ]
     if not fitting:
         return None
-    best = min(fitting, key=lambda route: (-route.prefix.prefixlen, route.metric))
-    source = best.source if isinstance(best.source, IPv4Address) else None
-    return Path(best.interface, best.gateway, source, None, best.prefix.prefixlen, best.mtu, best.onlink)
+    return Path.along(min(fitting, key=lambda route: (-route.prefix.prefixlen, route.metric)))

@@ -59,7 +59,7 @@ class Route:
 
     prefix: Prefix
     interface: int = 0
-    gateway: Address | None = None
+    gateway: Address | None = None  # of IPv6 also for a route of IPv4 (RTA_VIA)
     metric: int = 0
     source: Address | None = None
     protocol: int = PROTOCOL
@@ -80,7 +80,7 @@ class Route:
     def __str__(self) -> str:
         """As ip-route(8) has it, without the interface."""
         words = [str(self.prefix)] if self.kind is Kind.UNICAST else ["unreachable", str(self.prefix)]
-        words += ["via", str(self.gateway)] if self.gateway else []
+        words += [_via(self.gateway, self.prefix.version)] if self.gateway else []
         words += ["metric", str(self.metric)] if self.metric else []
         words += ["table", str(self.table)] if self.table != MAIN_TABLE else []
         return " ".join(words)
@@ -138,8 +138,13 @@ class Path:
         return cls(route.interface, route.gateway, source, None, route.prefix.prefixlen, route.mtu, route.onlink)
 
     def __str__(self) -> str:
-        via = f"via {self.gateway}" if self.gateway else "on the link"
+        via = _via(self.gateway, 4) if self.gateway else "on the link"
         return f"{via} from {self.local}" if self.local else via
+
+
+def _via(gateway: Address, version: int) -> str:
+    """The next hop of a route of that version as ip-route(8) has it."""
+    return f"via {gateway}" if gateway.version == version else f"via inet{gateway.version} {gateway}"
 
 
 def lookup(server: IPv4Address, table: Iterable[Route], ours: frozenset[int] = frozenset()) -> Path | None:

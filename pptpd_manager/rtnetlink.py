@@ -35,9 +35,9 @@ _ATTRIBUTE_KIND = 0x3FFF  # NLA_TYPE_MASK
 _HEADER, _ATTRIBUTE, _RTMSG, _NEXT_HOP, _IFINFOMSG, _IFADDRMSG, _CACHE_INFO = map(
     struct.Struct, ("=IHHII", "=HH", "=BBBBBBBBI", "=HBBi", "=BxHiII", "=BBBBI", "=IIi")
 )
-_U32, _ERRNO = map(struct.Struct, ("=I", "=i"))
+_U16, _U32, _ERRNO = map(struct.Struct, ("=H", "=I", "=i"))
 _RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY, _RTA_PREFSRC, _RTA_METRICS, _RTA_MULTIPATH = 1, 4, 5, 6, 7, 8, 9
-_RTA_CACHEINFO, _RTA_TABLE, _RTAX_MTU = 12, 15, 2
+_RTA_CACHEINFO, _RTA_TABLE, _RTA_VIA, _RTAX_MTU = 12, 15, 18, 2
 _IFLA_IFNAME, _IFLA_MTU, _IFA_ADDRESS, _IFA_LOCAL = 3, 4, 1, 2  # linux/if_link.h, linux/if_addr.h
 _KINDS = {kind.value: kind for kind in Kind}
 FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
@@ -173,14 +173,18 @@ def _route(route: Route) -> bytes:
     attributes = [(_RTA_DST, prefix.network_address.packed)] if prefix.prefixlen else []
     attributes += [(_RTA_TABLE, _U32.pack(route.table)), (_RTA_PRIORITY, _U32.pack(route.metric))]
     attributes += [(_RTA_OIF, _U32.pack(route.interface))] if route.interface else []
-    attributes += [(_RTA_GATEWAY, gateway.packed)] if gateway else []
+    if gateway and gateway.version == prefix.version:
+        attributes.append((_RTA_GATEWAY, gateway.packed))
+    elif gateway:  # struct rtvia
+        attributes.append((_RTA_VIA, _U16.pack(FAMILIES[gateway.version]) + gateway.packed))
     attributes += [(_RTA_PREFSRC, route.source.packed)] if route.source else []
     flags = _ONLINK if route.onlink else 0
     message = _RTMSG.pack(FAMILIES[prefix.version], prefix.prefixlen, 0, 0, *kinds, flags)
-    # Each value has 4 or 16 bytes, so all is aligned.
-    return message + b"".join(
-        _ATTRIBUTE.pack(_ATTRIBUTE.size + len(value), kind) + value for kind, value in attributes
-    )
+    return message + b"".join(_attribute(kind, value) for kind, value in attributes)
+
+
+def _attribute(kind: int, value: bytes) -> bytes:
+    return _ATTRIBUTE.pack(_ATTRIBUTE.size + len(value), kind) + value + bytes(-len(value) % 4)
 
 
 def _rule_request(rule: Rule) -> Any:
@@ -265,7 +269,9 @@ def _hop(found: dict[int, bytes], flags: int) -> tuple[int, Address | None, int]
 
 
 def _gateway(found: dict[int, bytes]) -> Address | None:
-    value = found.get(_RTA_GATEWAY)
+    """Of the route's family, or of another in a struct rtvia."""
+    via = found.get(_RTA_VIA)
+    value = via[_U16.size :] if via and _U16.unpack_from(via)[0] in _VERSIONS else found.get(_RTA_GATEWAY)
     return _address(value) if value else None
 
 

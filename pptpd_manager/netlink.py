@@ -6,6 +6,7 @@ A request is answered within the sendmsg call that carries it, so asking never b
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import socket
 from collections.abc import Callable, Iterator, Sequence
@@ -255,12 +256,25 @@ class Netlink:
                 self._take(message)
 
     def _readable(self, _fd: int, _condition: GLib.IOCondition) -> bool:
+        gc.disable()  # looking for garbage may take longer than all that packets wait for
+        try:
+            links, routes = self._read_events()
+            if links:
+                self._on_links()
+            if routes or links:
+                self._on_routes()
+        finally:
+            gc.enable()
+        return bool(GLib.SOURCE_CONTINUE)
+
+    def _read_events(self) -> tuple[bool, bool]:
+        """Take in what the kernel has told: whether there was news of links, and of routes or rules."""
         links = routes = False
         while True:
             try:
                 data = self._events.recv(_LARGEST)
             except BlockingIOError:
-                break
+                return links, routes
             except OSError as error:
                 if error.errno != errno.ENOBUFS:
                     raise
@@ -277,11 +291,6 @@ class Netlink:
                     self._rules = self._rules if message.kind in _ROUTES else None
                 else:
                     links = self._take(message) or links
-        if links:
-            self._on_links()
-        if routes or links:
-            self._on_routes()
-        return bool(GLib.SOURCE_CONTINUE)
 
     def _dropped(self) -> bool:
         """Read a message of the events' socket and forget it; whether there was one."""

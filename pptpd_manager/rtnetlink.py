@@ -89,10 +89,10 @@ def code(message: Message) -> int:
     return -int(_ERRNO.unpack_from(message.data, _HEADER.size)[0])
 
 
-def _attributes(data: bytes, at: int) -> dict[int, bytes]:
-    """The values of the attributes from there to the end, by type. rtnetlink(3)."""
-    found = {}
-    while at + _ATTRIBUTE.size <= len(data):
+def _attributes(data: bytes, at: int, enough: int = 0) -> dict[int, bytes]:
+    """The values of the attributes from there to the end, by type. rtnetlink(3). enough: no more after this one."""
+    found: dict[int, bytes] = {}
+    while at + _ATTRIBUTE.size <= len(data) and enough not in found:
         length, kind = _ATTRIBUTE.unpack_from(data, at)
         found[kind & _ATTRIBUTE_KIND] = data[at + _ATTRIBUTE.size : at + length]
         at += max(length + 3 & ~3, _ATTRIBUTE.size)
@@ -214,7 +214,8 @@ def link(message: Message) -> LinkNews | None:
     family, _, index, flags, _ = _IFINFOMSG.unpack_from(message.data, _HEADER.size)
     if family != socket.AF_UNSPEC:
         return None
-    found = _attributes(message.data, _HEADER.size + _IFINFOMSG.size)
+    # Some fifty, of which the kernel puts the name first and the MTU soon after it (rtnl_fill_ifinfo).
+    found = _attributes(message.data, _HEADER.size + _IFINFOMSG.size, _IFLA_MTU)
     name = found.get(_IFLA_IFNAME, b"").rstrip(b"\0").decode(errors="replace")
     return LinkNews(index, name, flags, _number(found.get(_IFLA_MTU)))
 

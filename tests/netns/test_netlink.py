@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import socket
 import struct
 import subprocess
@@ -566,3 +567,19 @@ def test_adds_come_before_removals(watched: Watched, tmp_path: FilePath) -> None
         "192.168.10.0/24 dev pptp-b proto 172 scope link",
         "Deleted 192.168.10.0/24 dev pptp-a proto 172 scope link",
     ]
+
+
+def test_garbage_is_not_looked_for_while_packets_wait(caplog: pytest.LogCaptureFixture) -> None:
+    """But again afterwards, also when what was called has a bug."""
+    found: list[bool] = []
+
+    def fail() -> None:
+        found.append(gc.isenabled())
+        raise ValueError
+
+    made = Netlink(lambda: found.append(gc.isenabled()), fail)
+    ip("link add pptp-a type veth peer name far")
+    turn(lambda: len(found) == 2, "the news")
+    made.close()
+    assert found == [False, False] and gc.isenabled()
+    assert "internal error in" in caplog.text

@@ -97,7 +97,8 @@ def test_several_messages_in_what_is_received() -> None:
 
 
 def test_a_name_with_bytes_that_are_no_text_is_a_name() -> None:
-    body = struct.pack("=BxHiII", 0, 1, 7, 0x41, 0) + attribute(3, b"\xff\xfe\0") + attribute(4, b"\0\5\0\0")
+    body = struct.pack("=BxHiII", 0, 1, 7, 0x41, 0) + attribute(3, b"\xff\xfe\0") + attribute(13, b"\1\0\0\0")
+    body += attribute(4, b"\0\5\0\0") + attribute(7, b"fq\0")
     found = rtnetlink.link(received(message(rtnetlink.NEWLINK, body)))
     assert found and (found.interface, len(found.name), found.flags, found.mtu) == (7, 2, 0x41, 1280)
     assert rtnetlink.link(received(message(rtnetlink.NEWLINK, b"\7" + body[1:]))) is None, "AF_BRIDGE: of a port"

@@ -6,12 +6,12 @@ A request is answered within the sendmsg call that carries it, so asking never b
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from ipaddress import IPv4Address, IPv4Interface, ip_address
-from typing import Any
+from ipaddress import IPv4Address, IPv4Interface, IPv6Address
 
 from gi.repository import GLib
 
@@ -20,8 +20,10 @@ from pptpd_manager.callback import guarded
 from pptpd_manager.config import INTERFACE_PREFIX
 from pptpd_manager.routes import PROTOCOL, Kind, Link, Path, Route, Rule
 from pptpd_manager.routing import Address
+from pptpd_manager.rtnetlink import AddressNews, LinkNews, Message
 
 RECEIVE_BUFFER = 1 << 20
+_LARGEST = 1 << 16  # in bytes; the kernel puts at most 32 KiB into one answer of a dump (net/netlink/af_netlink.c)
 BATCH = 200  # requests in one message: more may not fit into the socket's buffers, theirs or the answers'
 _SO_RCVBUFFORCE = 33
 _SOL_NETLINK, _NETLINK_GET_STRICT_CHK = 270, 12
@@ -39,7 +41,7 @@ class _Interface:
     flags: int
     mtu: int
     addresses: dict[IPv4Address, IPv4Interface] = field(default_factory=dict)  # local -> peer, with its prefix
-    six: set[str] = field(default_factory=set)  # IPv6 addresses
+    six: set[Address] = field(default_factory=set)  # IPv6 addresses
 
 
 class Netlink:
@@ -50,7 +52,6 @@ class Netlink:
         self._on_links, self._on_routes = on_links, on_routes
         self._interfaces: dict[int, _Interface] = {}
         self._rules: list[Rule] | None = None  # ours, as last read; None: to be read
-        self._decode = rtnetlink.decoder()
         self._sequence = 0
         self._requests = _socket(0)
         self._requests.setsockopt(_SOL_NETLINK, _NETLINK_GET_STRICT_CHK, 1)
@@ -106,9 +107,7 @@ class Netlink:
     def addresses(self) -> frozenset[Address]:
         """All addresses of this machine's interfaces."""
         known = self._interfaces.values()
-        return frozenset(ip_address(text) for one in known for text in one.six) | frozenset(
-            address for one in known for address in one.addresses
-        )
+        return frozenset(address for one in known for address in (*one.addresses, *one.six))
 
     def table(self, version: int = 4) -> list[Route]:
         """The unicast routes of the main table. Raises OSError."""
@@ -138,14 +137,11 @@ class Netlink:
             (message,) = self._ask(rtnetlink.way_to(address), rtnetlink.GETROUTE, 0)
         except OSError:  # ENETUNREACH, EHOSTUNREACH (unreachable), EACCES (prohibit), EINVAL (blackhole)
             return None, False
-        interface, gateway = rtnetlink.hop(message)
-        if message["type"] != Kind.UNICAST.value or not interface:
+        route = rtnetlink.route(message)
+        if route is None or route.kind is not Kind.UNICAST or not route.interface:
             return None, False
-        ours = message["proto"] == PROTOCOL or interface in self.tunnel_indexes()
-        source = rtnetlink.address(message, "RTA_PREFSRC")
-        mtu = rtnetlink.mtu(message)
-        onlink = rtnetlink.onlink(message)
-        return self.located(Path(interface, gateway, source, None, message["dst_len"], mtu, onlink)), ours
+        ours = route.protocol == PROTOCOL or route.interface in self.tunnel_indexes()
+        return self.located(Path.along(route)), ours
 
     def located(self, path: Path) -> Path:
         """The path with the address that packets leave with.
@@ -173,8 +169,9 @@ class Netlink:
             (message,) = self._ask(rtnetlink.way_to(address, exact=False), rtnetlink.GETROUTE, 0)
         except OSError:
             return 0
-        same = rtnetlink.hop(message)[0] == path.interface
-        return rtnetlink.mtu(message) if same and rtnetlink.expires(message) else 0
+        route = rtnetlink.route(message)
+        same = route is not None and route.interface == path.interface
+        return route.mtu if route and same and rtnetlink.expires(message) else 0
 
     def running(self, index: int) -> bool:
         """Whether the interface is up and has its carrier; a driver that cannot tell has it. Source: netdevice(7)."""
@@ -199,13 +196,15 @@ class Netlink:
         """Have the kernel do that; what it refuses, with the errno."""
         first = self._sequence + 1
         self._sequence += len(orders)
-        batch = b"".join(rtnetlink.change(item, *kind, first + n) for n, (item, kind, _) in enumerate(orders))
-        self._requests.send(batch)
+        requests = (
+            rtnetlink.request(rtnetlink.change(item), *kind, first + n) for n, (item, kind, _) in enumerate(orders)
+        )
+        self._requests.send(b"".join(requests))
         if any(isinstance(item, Rule) for item, _, _ in orders):
             self._rules = None
         refused = []
         for message in self._replies(len(orders)):
-            item, _kind, harmless = orders[message["header"]["sequence_number"] - first]
+            item, _kind, harmless = orders[message.sequence - first]
             code = rtnetlink.code(message)
             if code not in (0, harmless) and not (code in _NOT_THERE and _is_six(item)):
                 refused.append((item, code))
@@ -217,42 +216,39 @@ class Netlink:
 
     # --- netlink itself ---
 
-    def _encode(self, message: Any, kind: int, flags: int) -> bytes:
-        self._sequence += 1
-        return rtnetlink.encode(message, kind, flags, self._sequence)
-
-    def _dump(self, message: Any, kind: int) -> list[Any]:
+    def _dump(self, body: bytes, kind: int) -> list[Message]:
         """All that the kernel has of a kind; nothing where it knows of none."""
         try:
-            return self._ask(message, kind, rtnetlink.DUMP)
+            return self._ask(body, kind, rtnetlink.DUMP)
         except OSError as error:
             if error.errno not in _NOT_THERE:
                 raise
             return []
 
-    def _ask(self, message: Any, kind: int, flags: int) -> list[Any]:
+    def _ask(self, body: bytes, kind: int, flags: int) -> list[Message]:
         """The answers to one request. Raises OSError with the kernel's errno."""
-        self._requests.send(self._encode(message, kind, flags))
+        self._sequence += 1
+        self._requests.send(rtnetlink.request(body, kind, flags, self._sequence))
         answers = []
         for answer in self._replies(0 if flags & rtnetlink.DUMP else 1):
-            if answer["header"]["type"] == rtnetlink.ERROR and (code := rtnetlink.code(answer)):
+            if answer.kind == rtnetlink.ERROR and (code := rtnetlink.code(answer)):
                 raise OSError(code, os.strerror(code))
             answers.append(answer)
         return answers
 
-    def _replies(self, count: int) -> Iterator[Any]:
+    def _replies(self, count: int) -> Iterator[Message]:
         """That many messages of the request socket; with 0, those of a dump until its end."""
         first = self._sequence - max(count, 1) + 1
         seen = 0
         while seen < count or not count:
-            for message in self._decode(self._requests.recv(1 << 20)):
-                if message["header"]["sequence_number"] < first:
+            for message in rtnetlink.messages(self._requests.recv(_LARGEST)):
+                if message.sequence < first:
                     continue  # of a request whose answers were given up
-                if message["header"]["type"] == rtnetlink.DONE:
+                if message.kind == rtnetlink.DONE:
                     return
                 seen += 1
                 yield message
-                if not count and message["header"]["type"] == rtnetlink.ERROR:
+                if not count and message.kind == rtnetlink.ERROR:
                     return
 
     def _read_all(self) -> None:
@@ -265,12 +261,25 @@ class Netlink:
                 self._take(message)
 
     def _readable(self, _fd: int, _condition: GLib.IOCondition) -> bool:
+        gc.disable()  # looking for garbage may take longer than all that packets wait for
+        try:
+            links, routes = self._read_events()
+            if links:
+                self._on_links()
+            if routes or links:
+                self._on_routes()
+        finally:
+            gc.enable()
+        return bool(GLib.SOURCE_CONTINUE)
+
+    def _read_events(self) -> tuple[bool, bool]:
+        """Take in what the kernel has told: whether there was news of links, and of routes or rules."""
         links = routes = False
         while True:
             try:
-                data = self._events.recv(1 << 16)
+                data = self._events.recv(_LARGEST)
             except BlockingIOError:
-                break
+                return links, routes
             except OSError as error:
                 if error.errno != errno.ENOBUFS:
                     raise
@@ -281,22 +290,17 @@ class Netlink:
                 self._read_all()
                 links = routes = True
                 continue
-            kinds = rtnetlink.kinds(data)
-            routes = routes or not kinds.isdisjoint(_ROUTES + _RULES)
-            self._rules = self._rules if kinds.isdisjoint(_RULES) else None
-            if kinds.difference(_ROUTES + _RULES):  # of those it is enough to know that there were some
-                for message in self._decode(data):
+            for message in rtnetlink.messages(data):
+                if message.kind in _ROUTES + _RULES:  # of those it is enough to know that there were some
+                    routes = True
+                    self._rules = self._rules if message.kind in _ROUTES else None
+                else:
                     links = self._take(message) or links
-        if links:
-            self._on_links()
-        if routes or links:
-            self._on_routes()
-        return bool(GLib.SOURCE_CONTINUE)
 
     def _dropped(self) -> bool:
         """Read a message of the events' socket and forget it; whether there was one."""
         try:
-            return bool(self._events.recv(1 << 16))
+            return bool(self._events.recv(_LARGEST))
         except BlockingIOError:
             return False
         except OSError as error:
@@ -304,36 +308,35 @@ class Netlink:
                 raise
             return True  # again
 
-    def _take(self, message: Any) -> bool:
+    def _take(self, message: Message) -> bool:
         """Note a link or an address; whether that was one."""
-        kind, index = message["header"]["type"], dict(message).get("index", 0)
-        if kind in (rtnetlink.NEWLINK, rtnetlink.DELLINK):
-            if message["family"] != socket.AF_UNSPEC:
-                return False
-            if kind == rtnetlink.DELLINK:
-                self._interfaces.pop(index, None)
-                return True
-            known = self._interfaces.get(index)
-            self._interfaces[index] = _Interface(
-                message.get_attr("IFLA_IFNAME"),
-                message["flags"],
-                message.get_attr("IFLA_MTU") or 0,
-                known.addresses if known else {},
-                known.six if known else set(),
-            )
-            return True
-        if kind not in (rtnetlink.NEWADDR, rtnetlink.DELADDR) or index not in self._interfaces:
+        if message.kind in (rtnetlink.NEWLINK, rtnetlink.DELLINK):
+            link = rtnetlink.link(message)
+            return link is not None and self._take_link(link, gone=message.kind == rtnetlink.DELLINK)
+        if message.kind in (rtnetlink.NEWADDR, rtnetlink.DELADDR):
+            address = rtnetlink.address(message)
+            return address is not None and self._take_address(address, gone=message.kind == rtnetlink.DELADDR)
+        return False
+
+    def _take_link(self, link: LinkNews, *, gone: bool) -> bool:
+        if gone:
+            self._interfaces.pop(link.interface, None)
+        else:
+            known = self._interfaces.get(link.interface)
+            addresses, six = (known.addresses, known.six) if known else ({}, set())
+            self._interfaces[link.interface] = _Interface(link.name, link.flags, link.mtu, addresses, six)
+        return True
+
+    def _take_address(self, address: AddressNews, *, gone: bool) -> bool:
+        known = self._interfaces.get(address.interface)
+        if known is None:
             return False
-        if message["family"] == socket.AF_INET6:
-            six = self._interfaces[index].six
-            (six.add if kind == rtnetlink.NEWADDR else six.discard)(message.get_attr("IFA_ADDRESS"))
-            return True
-        peer = rtnetlink.address(message, "IFA_ADDRESS")
-        local = rtnetlink.address(message, "IFA_LOCAL") or peer
-        if local and peer and kind == rtnetlink.NEWADDR:
-            self._interfaces[index].addresses[local] = IPv4Interface((peer, message["prefixlen"]))
-        elif local:
-            self._interfaces[index].addresses.pop(local, None)
+        if isinstance(address.local, IPv6Address):
+            (known.six.discard if gone else known.six.add)(address.local)
+        elif gone:
+            known.addresses.pop(address.local, None)
+        elif isinstance(address.peer, IPv4Interface):
+            known.addresses[address.local] = address.peer
         return True
 
 

@@ -59,7 +59,7 @@ class Route:
 
     prefix: Prefix
     interface: int = 0
-    gateway: IPv4Address | None = None
+    gateway: Address | None = None  # of IPv6 also for a route of IPv4 (RTA_VIA)
     metric: int = 0
     source: Address | None = None
     protocol: int = PROTOCOL
@@ -80,7 +80,7 @@ class Route:
     def __str__(self) -> str:
         """As ip-route(8) has it, without the interface."""
         words = [str(self.prefix)] if self.kind is Kind.UNICAST else ["unreachable", str(self.prefix)]
-        words += ["via", str(self.gateway)] if self.gateway else []
+        words += [_via(self.gateway, self.prefix.version)] if self.gateway else []
         words += ["metric", str(self.metric)] if self.metric else []
         words += ["table", str(self.table)] if self.table != MAIN_TABLE else []
         return " ".join(words)
@@ -124,16 +124,27 @@ class Path:
     """
 
     interface: int
-    gateway: IPv4Address | None = None
+    gateway: Address | None = None
     source: IPv4Address | None = None
     local: IPv4Address | None = None
     length: int = field(default=0, compare=False)
     mtu: int = field(default=0, compare=False)
     onlink: bool = field(default=False, compare=False)
 
+    @classmethod
+    def along(cls, route: Route) -> Path:
+        """The path that this route, of IPv4, leads along."""
+        source = route.source if isinstance(route.source, IPv4Address) else None
+        return cls(route.interface, route.gateway, source, None, route.prefix.prefixlen, route.mtu, route.onlink)
+
     def __str__(self) -> str:
-        via = f"via {self.gateway}" if self.gateway else "on the link"
+        via = _via(self.gateway, 4) if self.gateway else "on the link"
         return f"{via} from {self.local}" if self.local else via
+
+
+def _via(gateway: Address, version: int) -> str:
+    """The next hop of a route of that version as ip-route(8) has it."""
+    return f"via {gateway}" if gateway.version == version else f"via inet{gateway.version} {gateway}"
 
 
 def lookup(server: IPv4Address, table: Iterable[Route], ours: frozenset[int] = frozenset()) -> Path | None:
@@ -148,6 +159,4 @@ def lookup(server: IPv4Address, table: Iterable[Route], ours: frozenset[int] = f
     ]
     if not fitting:
         return None
-    best = min(fitting, key=lambda route: (-route.prefix.prefixlen, route.metric))
-    source = best.source if isinstance(best.source, IPv4Address) else None
-    return Path(best.interface, best.gateway, source, None, best.prefix.prefixlen, best.mtu, best.onlink)
+    return Path.along(min(fitting, key=lambda route: (-route.prefix.prefixlen, route.metric)))

@@ -111,6 +111,20 @@ def test_a_guard_is_there_from_the_wish_to_its_end(up: World) -> None:
     until(lambda: rules(up) == rules(up, 6) == ours(up) == [], "nothing to be left")
 
 
+def test_the_way_to_a_server_behind_a_gateway_of_ipv6(up: World) -> None:
+    up.ip("route replace 0.0.0.0/0 via inet6 fe80::1 dev wan0 metric 100")  # "default" would be that of IPv6
+    configure(up, "default-route: true")
+    run = up.bring_up("office")
+    beside = f"{SERVER} via inet6 fe80::1 dev wan0"
+    assert ours(up) == [beside, "default dev pptp-office scope link metric 50"]
+    assert "via inet6 fe80::1 dev wan0" in up.ip(f"route get {SERVER}")
+    up.ip(f"route delete {SERVER}")
+    until(lambda: beside in ours(up), "the route to be back")
+    warns(up, f"route {SERVER}/32 via inet6 fe80::1 was removed or replaced by somebody else, and is back")
+    stop(up, run)
+    assert ours(up) == []
+
+
 def test_the_status_of_a_tunnel_that_is_down_tells_of_its_guard(up: World) -> None:
     configure(up, "routes: [192.168.10.0/24]", "guard: true")
     up.ip("address delete 192.0.2.2/24 dev wan0")

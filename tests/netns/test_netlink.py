@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import errno
+import gc
 import socket
 import struct
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
-from ipaddress import IPv4Address, IPv4Network, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, ip_network
 from pathlib import Path as FilePath
 
 import pytest
@@ -360,6 +361,23 @@ def test_of_several_next_hops_the_first_is_the_path(watched: Watched) -> None:
     assert all(watched.netlink.path(address(f"203.0.113.{last}")) == (path, False) for last in range(1, 20)) and lan
 
 
+def test_a_gateway_of_ipv6_on_the_path(watched: Watched) -> None:
+    wan, far = veth("wan", "192.0.2.2/24"), IPv6Address("fe80::1")
+    ip(
+        "route add 0.0.0.0/0 via inet6 fe80::1 dev wan metric 9",
+        "route add 203.0.113.0/24 nexthop via inet6 fe80::1 dev wan nexthop via 192.0.2.1 dev wan",
+        "route add 2001:db8::/32 via fe80::1 dev wan",
+    )
+    watched.settle()
+    path = Path(wan, far, None, address("192.0.2.2"))
+    for text in ("198.51.100.7", "203.0.113.1"):
+        assert watched.netlink.path(address(text)) == (path, False)
+        found = routes.lookup(address(text), watched.netlink.table())
+        assert found and watched.netlink.located(found) == path
+    assert Route(net("0.0.0.0/0"), wan, far, 9, protocol=3) in watched.netlink.table()
+    assert Route(ip_network("2001:db8::/32"), wan, far, protocol=3) in watched.netlink.table(6)
+
+
 def test_a_carrier_that_is_lost_and_back(watched: Watched) -> None:
     """The kernel tells of it a moment later (linkwatch)."""
     wan = veth("wan", "192.0.2.2/24")
@@ -379,6 +397,8 @@ ITEMS: list[Route | Rule] = [
     Route(ip_network("fd00::/8"), 3, metric=1),
     Route(ip_network("fd01::/16"), 3),
     Route(net("198.51.100.9/32"), 2, address("203.0.113.77"), onlink=True),
+    Route(net("198.51.100.10/32"), 2, IPv6Address("fe80::1"), metric=3),
+    Route(net("198.51.100.11/32"), 2, IPv6Address("2001:db8::77"), onlink=True),
     Rule(4, 9, 1000, source=ip_network("10.1.0.0/16"), destination=net("10.2.0.0/16")),
     Rule(4, 10, 100, fwmark=(5, 255), uids=(1000, 1999)),
     Rule(4, 10, 100, fwmark=(0, 255)),
@@ -547,3 +567,19 @@ def test_adds_come_before_removals(watched: Watched, tmp_path: FilePath) -> None
         "192.168.10.0/24 dev pptp-b proto 172 scope link",
         "Deleted 192.168.10.0/24 dev pptp-a proto 172 scope link",
     ]
+
+
+def test_garbage_is_not_looked_for_while_packets_wait(caplog: pytest.LogCaptureFixture) -> None:
+    """But again afterwards, also when what was called has a bug."""
+    found: list[bool] = []
+
+    def fail() -> None:
+        found.append(gc.isenabled())
+        raise ValueError
+
+    made = Netlink(lambda: found.append(gc.isenabled()), fail)
+    ip("link add pptp-a type veth peer name far")
+    turn(lambda: len(found) == 2, "the news")
+    made.close()
+    assert found == [False, False] and gc.isenabled()
+    assert "internal error in" in caplog.text

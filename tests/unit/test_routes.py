@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv4Network, IPv6Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 from pptpd_manager import routes
 from pptpd_manager.routes import EVERYTHING, SCOPE_LINK, SCOPE_UNIVERSE, Kind, Path, Route, Rule
@@ -42,6 +42,10 @@ def test_routes_and_rules_read_as_ip_shows_them() -> None:
         str(Route(IPv4Network("10.0.0.0/8"), 2, GATEWAY, 5, table=100))
         == "10.0.0.0/8 via 192.0.2.1 metric 5 table 100"
     )
+    far = IPv6Address("fe80::1")
+    assert str(Route(EVERYTHING, 2, far)) == "0.0.0.0/0 via inet6 fe80::1"
+    assert str(Route(IPv6Network("fd00::/8"), 2, far, 1)) == "fd00::/8 via fe80::1 metric 1"
+    assert str(Path(2, far)) == "via inet6 fe80::1"
     assert str(Route(EVERYTHING, kind=Kind.UNREACHABLE, table=7)) == "unreachable 0.0.0.0/0 table 7"
     assert str(Rule(4, 5, None)) == "5: from all unreachable"
     full = Rule(4, 9, 100, IPv4Network("10.0.0.0/8"), IPv4Network("10.1.0.0/16"), (1, 255), (7, 8), 16)

@@ -122,7 +122,7 @@ _PPPD: tuple[tuple[When, str, Reason], ...] = (
     (
         When.EVER,
         r"(Couldn't (?:create new ppp unit|attach to (?:PPP|interface) unit"
-        r"|allocate pseudo-tty|retrieve PPP unit id).*)",
+        r"|allocate pseudo-tty|retrieve PPP unit id)(?!.*endpoint is not connected).*)",
         reasons.PPP_UNIT_FAILED,
     ),
     (When.EVER, r"Failed to create child process: (.*)|fork(?:ing)? failed.*", reasons.NO_PROCESS),
@@ -190,8 +190,8 @@ _ENDINGS: tuple[tuple[When, str, str, Reason], ...] = (
     (When.DIALLING, "pptp", r"read error: (.*)|write error: (.*)|missing echo reply", reasons.CONTROL_LOST),
     (When.DIALLING, "pptp", r"Received Stop Control Connection Request|peer has closed", reasons.CONTROL_LOST),
     (When.DIALLING, "pptp", r"Could not launch call manager", reasons.CONTROL_REFUSED),
-    # pptp was gone before pppd had its pseudo-terminal.
-    (When.DIALLING, "pppd", r"(Couldn't .*: Input/output error)", reasons.HUNG_UP),
+    # pptp was gone before pppd had its pseudo-terminal; ENOTCONN: ppp_connect_channel in the kernel's ppp_generic.c.
+    (When.DIALLING, "pppd", r"(Couldn't .*: (?:Input/output error|.*endpoint is not connected))", reasons.HUNG_UP),
     (When.DIALLING, "pppd", r"(Couldn't (?:get channel number|attach to channel).*)", reasons.PPP_UNIT_FAILED),
 )
 Rules = tuple[Rule, ...]

@@ -166,7 +166,8 @@ def check(reason: str, since: float, said: str = "") -> None:
     assert sentence in lab.out("journalctl", "-q", "-o", "cat", f"--since=@{since:.6f}", *fields)
     lab.wait_for(
         lambda: lab.active("work") == "active" or any(text in lab.status("work") for text in (sentence, NETWORK)),
-        "systemctl status tells why",
+        "systemctl status tells why",  # while it pauses, which the first attempts of a slow machine leave no time for
+        120,
     )
 
 

@@ -31,6 +31,7 @@ UP = ADDRESS = pppd("local  IP address 10.9.0.100")
 DISCONNECTED = pptp("Call disconnect notification received (call id 7)")
 DISCONNECT = "Result code is %d '%s'. Error code is 0, Cause code is 0"
 EIO = pppd("Couldn't get channel number: Input/output error")
+UNIT_ENOTCONN = pppd("Couldn't attach to PPP unit 0: Transport endpoint is not connected")
 TTY_EIO = pppd("Couldn't set tty to PPP discipline: Input/output error")
 YOURS = pptp(DISCONNECT % (4, "(your) Request"))
 CLEARED = pptp("Sent control packet type is 12 'Call-Clear-Request'")
@@ -240,6 +241,14 @@ def failed(text: str) -> list[Line]:
         ([pptp("exec: pptp: not found")], "16", reasons.PPTP_MISSING, ""),
         ([EIO, pptp("connect: Connection refused")], "1", reasons.TCP_REFUSED, ""),
         ([TTY_EIO, pptp("connect: Connection refused")], "1", reasons.TCP_REFUSED, ""),
+        ([UNIT_ENOTCONN, pptp("connect: Connection refused")], "1", reasons.TCP_REFUSED, ""),
+        ([UNIT_ENOTCONN], "1", reasons.HUNG_UP, UNIT_ENOTCONN.text),
+        (
+            [pppd("Couldn't attach to PPP unit 0: Device or resource busy")],
+            "1",
+            reasons.PPP_UNIT_FAILED,
+            "Couldn't attach to PPP unit 0: Device or resource busy",
+        ),
         ([EIO], "1", reasons.HUNG_UP, "Couldn't get channel number: Input/output error"),
         ([LCP_TIMEOUT], "10", reasons.TCP_SILENT, ""),
         ([START, LCP_TIMEOUT], "10", reasons.CONTROL_SILENT, ""),

@@ -143,6 +143,8 @@ def unit_changed(t: Tunnel, event: UnitChanged, moment: Moment) -> Step:
     if event.run not in ("", t.run) and not t.ended:
         return t, []  # of an earlier run
     match event.active:
+        case "active" if t.leaving and not t.halting:  # a start replaced the stop before that began
+            return unhalted(replace(t, active=True, leaving=False), moment)
         case "active":
             t = replace(t, active=True)
             return t, [Tell(None)] if t.state is State.UP else []
@@ -150,7 +152,7 @@ def unit_changed(t: Tunnel, event: UnitChanged, moment: Moment) -> Step:
             return _unit_down(t, event, moment)
         case "activating" if event.sub == "auto-restart" and not t.ended:
             return run_ended(t, RunEnded(t.run, Exit()), moment)
-        case "activating" if t.asking and t.leaving and not t.halting:  # it was started after the stop
+        case "activating" if t.leaving and not t.halting and not t.ended:  # it was started after the stop
             return unhalted(replace(t, leaving=False), moment)
     return t, []
 

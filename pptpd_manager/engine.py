@@ -275,15 +275,15 @@ class Engine:
 
     def unit_changed(self, name: str, unit: UnitState) -> None:
         """The unit is in that state; one that systemd is about to start is not taken for stopped, nor the reverse."""
-        self._note_due(name, unit)
         self._shutdown = unit.shutdown if unit.active == "inactive" else self._shutdown
+        self._note_due(name, unit)
         if name in self.tunnels and not unit.starts and not unit.stops:
             self.feed(name, events.UnitChanged(unit.active, unit.sub, unit.run))
 
     def _note_due(self, name: str, unit: UnitState) -> None:
         """Note whether the unit is about to run, or does: its tunnel is guarded also before its process has asked."""
         before = name in self._due
-        due = unit.starts or unit.active in ("activating", "active", "reloading")
+        due = unit.starts or unit.active not in ("inactive", "failed")
         (self._due.add if due else self._due.discard)(name)
         if due != before:
             self.sync_routes()

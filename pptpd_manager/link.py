@@ -57,7 +57,7 @@ def path_changed(t: Tunnel, event: PathFound) -> Step:
 
 def unhalted(t: Tunnel, moment: Moment) -> Step:
     """A run that was to end goes on, up again as soon as its routes are."""
-    if t.address:
+    if t.address and not t.asking:
         return t, [lost_timer(t)]
     return consider(replace(t, state=State.WAITING), moment)
 

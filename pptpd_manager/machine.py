@@ -196,7 +196,7 @@ def _disconnect_asked(t: Tunnel) -> Step:
 
 
 def _reconnect_asked(t: Tunnel) -> Step:
-    t = replace(unburdened(t), called=True)
+    t = replace(unburdened(t), called=True, halting=True)
     if t.state not in (State.IDLE, State.FAILED):
         t = replace(t, state=State.STOPPING, leaving=True, knocking=False)
     return t, [RestartUnit()]

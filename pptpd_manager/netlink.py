@@ -221,7 +221,7 @@ class Netlink:
         try:
             return self._ask(body, kind, rtnetlink.DUMP)
         except OSError as error:
-            if error.errno not in _NOT_THERE:
+            if error.errno not in (*_NOT_THERE, errno.ENOENT):  # ENOENT: of a table without a route
                 raise
             return []
 
@@ -237,7 +237,7 @@ class Netlink:
         return answers
 
     def _replies(self, count: int) -> Iterator[Message]:
-        """That many messages of the request socket; with 0, those of a dump until its end."""
+        """That many messages of the request socket; with 0, those of a dump until its end. Raises OSError."""
         first = self._sequence - max(count, 1) + 1
         seen = 0
         while seen < count or not count:
@@ -245,6 +245,8 @@ class Netlink:
                 if message.sequence < first:
                     continue  # of a request whose answers were given up
                 if message.kind == rtnetlink.DONE:
+                    if (code := rtnetlink.code(message)) > 0:  # what came before is not all
+                        raise OSError(code, os.strerror(code))
                     return
                 seen += 1
                 yield message
@@ -315,7 +317,8 @@ class Netlink:
             return link is not None and self._take_link(link, gone=message.kind == rtnetlink.DELLINK)
         if message.kind in (rtnetlink.NEWADDR, rtnetlink.DELADDR):
             address = rtnetlink.address(message)
-            return address is not None and self._take_address(address, gone=message.kind == rtnetlink.DELADDR)
+            gone = message.kind == rtnetlink.DELADDR
+            return address is not None and self._take_address(address, gone=gone or not address.usable)
         return False
 
     def _take_link(self, link: LinkNews, *, gone: bool) -> bool:

@@ -82,11 +82,13 @@ def plan(wants: Sequence[Want], table: Iterable[Route]) -> dict[str, Plan]:
     taken: set[Place] = set()
     guarded = {prefix for want in wants for table, prefix in _guarded_places(want) if table == GUARD_TABLE}
     hiders = {want.config.name for want in wants if _hides(want)}
+    closer = [(want.config.name, prefix) for want in wants for prefix in _some(want.config)] if hiders else []
     found = {}
     for order, want in enumerate(wants):
         inside = [route for route in _inside(want, metrics, guarded) if _first(route, taken)]
         hidden = len(hiders) > (want.config.name in hiders)
-        routes = inside + _barred(want) + _to_servers(want, hidden)
+        through = [prefix for name, prefix in closer if name != want.config.name] if hidden else []
+        routes = inside + _barred(want) + _to_servers(want, hidden, through)
         found[want.config.name] = Plan(frozenset(routes), frozenset(_rules(want, order) + _guards(want)))
     return found
 
@@ -202,13 +204,24 @@ def _hides(want: Want) -> bool:
     )
 
 
-def _to_servers(want: Want, hidden: bool) -> list[Route]:
-    """The ways to the servers that the tunnel, its guard or its peer's address would hide. hidden: or another's."""
+def _some(config: TunnelConfig) -> list[Prefix]:
+    """What leads into the tunnel from the main table, but for default routes; whether it is up or not."""
+    places = (_place(config, entry) for entry in config.routes)
+    return [prefix for table, prefix in places if table == MAIN_TABLE and prefix.prefixlen]
+
+
+def _to_servers(want: Want, hidden: bool, through: Collection[Prefix]) -> list[Route]:
+    """The ways to the servers that the tunnel, its guard or its peer's address would hide.
+
+    hidden: or another tunnel's default route would; through: closer prefixes of other tunnels, which may lead there.
+    """
     hiding = [_place(want.config, entry) for entry in entries(want.config)]
-    hiding += [(MAIN_TABLE, EVERYTHING)] if hidden else []
     found = set()
     for address, path in want.servers:
         tables = {table for table, prefix in hiding if address in prefix and prefix.prefixlen >= path.length}
+        inside = any(address in prefix and prefix.prefixlen > path.length for prefix in through)
+        if hidden and not inside and not path.length:
+            tables.add(MAIN_TABLE)
         if want.link and want.link.peer == address:
             tables.add(MAIN_TABLE)
         way = Route(IPv4Network(address), path.interface, path.gateway, source=path.source, onlink=path.onlink)

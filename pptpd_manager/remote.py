@@ -30,7 +30,11 @@ def call(
     then: Callable[[Any], None],
     failed: Callable[[GLib.Error], None],
 ) -> None:
-    """Call a method: then(the reply's values), or failed(error). Calls arrive in their order. Starts no service."""
+    """Call a method: then(the reply's values), or failed(error). Calls arrive in their order.
+
+    Give an owner as the service to start none. systemd's own name the bus keeps calls for while systemd is away for a
+    moment (daemon-reexec).
+    """
 
     def answered(con: Gio.DBusConnection, result: Gio.AsyncResult) -> None:
         try:
@@ -40,7 +44,7 @@ def call(
             return
         then(reply.unpack())
 
-    con.call(*target, method, arguments, None, Gio.DBusCallFlags.NO_AUTO_START, CALL_MS, None, guarded(answered))
+    con.call(*target, method, arguments, None, Gio.DBusCallFlags.NONE, CALL_MS, None, guarded(answered))
 
 
 def message(error: GLib.Error) -> str:

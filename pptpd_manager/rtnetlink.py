@@ -39,6 +39,7 @@ _U16, _U32, _ERRNO = map(struct.Struct, ("=H", "=I", "=i"))
 _RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY, _RTA_PREFSRC, _RTA_METRICS, _RTA_MULTIPATH = 1, 4, 5, 6, 7, 8, 9
 _RTA_CACHEINFO, _RTA_TABLE, _RTA_VIA, _RTAX_MTU = 12, 15, 18, 2
 _IFLA_IFNAME, _IFLA_MTU, _IFA_ADDRESS, _IFA_LOCAL = 3, 4, 1, 2  # linux/if_link.h, linux/if_addr.h
+_UNSURE = 0x40 | 0x08  # IFA_F_TENTATIVE, IFA_F_DADFAILED
 _KINDS = {kind.value: kind for kind in Kind}
 FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
 _VERSIONS = {int(family): version for version, family in FAMILIES.items()}
@@ -62,11 +63,15 @@ class LinkNews(NamedTuple):
 
 
 class AddressNews(NamedTuple):
-    """What an RTM_NEWADDR or RTM_DELADDR tells. peer: the other end's, or the local one; with its prefix."""
+    """What an RTM_NEWADDR or RTM_DELADDR tells. peer: the other end's, or the local one; with its prefix.
+
+    usable: not one of IPv6 that another machine may have, too (RFC 4862, duplicate address detection).
+    """
 
     interface: int
     local: Address
     peer: IPv4Interface | IPv6Interface
+    usable: bool = True
 
 
 def messages(data: bytes) -> Iterator[Message]:
@@ -85,8 +90,8 @@ def request(body: bytes, kind: int, flags: int, sequence: int) -> bytes:
 
 
 def code(message: Message) -> int:
-    """The errno in an NLMSG_ERROR, 0 for an acknowledgement."""
-    return -int(_ERRNO.unpack_from(message.data, _HEADER.size)[0])
+    """The errno in an NLMSG_ERROR or NLMSG_DONE, 0 for an acknowledgement or a dump that is whole."""
+    return -int(_ERRNO.unpack_from(message.data, _HEADER.size)[0]) if len(message.data) > _HEADER.size else 0
 
 
 def _attributes(data: bytes, at: int, enough: int = 0) -> dict[int, bytes]:
@@ -222,14 +227,14 @@ def link(message: Message) -> LinkNews | None:
 
 def address(message: Message) -> AddressNews | None:
     """What it tells of an address; None if that is neither IPv4 nor IPv6."""
-    family, length, _, _, index = _IFADDRMSG.unpack_from(message.data, _HEADER.size)
+    family, length, flags, _, index = _IFADDRMSG.unpack_from(message.data, _HEADER.size)
     found = _attributes(message.data, _HEADER.size + _IFADDRMSG.size)
     peer = found.get(_IFA_ADDRESS)
     if family not in _VERSIONS or not peer:
         return None
     local = _address(found.get(_IFA_LOCAL, peer))
     interface = IPv4Interface if family == socket.AF_INET else IPv6Interface
-    return AddressNews(index, local, interface((peer, length)))
+    return AddressNews(index, local, interface((peer, length)), not flags & _UNSURE)
 
 
 def route(message: Message) -> Route | None:

@@ -55,7 +55,7 @@ class Tables:
         held = self._held(lost)
         add = [item for item in add if item not in held]
         codes = dict(self._netlink.apply(add, [item for item in remove if not left_alone(item)]))
-        late = frozenset(item for item, code in codes.items() if code in _LINK_DOWN)
+        late = frozenset(item for item, code in codes.items() if _passes(item, code))
         unsourced = frozenset(item for item, code in codes.items() if code == errno.EINVAL and self._unsourced(item))
         refused = {item: os.strerror(code) for item, code in codes.items() if item not in late | unsourced}
         for item, error in refused.items():
@@ -95,6 +95,11 @@ class Tables:
             log.warning(
                 "the %s was removed or replaced by somebody else, and is back", _named(item), extra=_of(item, plans)
             )
+
+
+def _passes(item: Item, code: int) -> bool:
+    """Whether the kernel refuses it for its link alone, or its gateway's, of whose end we are about to hear."""
+    return code in _LINK_DOWN or (code == errno.ENETUNREACH and isinstance(item, Route) and item.gateway is not None)
 
 
 def _hold(item: Item) -> float:

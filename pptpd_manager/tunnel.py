@@ -62,9 +62,10 @@ class Tunnel:
     """All that is known of a tunnel. Times are monotonic seconds.
 
     The run. run, ended: the unit's current or last run, and whether it is over; leaving: systemd has been told to end
-    it; halting: systemd has been told to stop the unit and has not answered yet; asking, seen, pid: its main process
-    waits for a verdict, the last text it was shown, and it; starting: the unit's start waits for the link; active:
-    systemd says so; called: systemd has been told to start the unit and has not yet; refusal, autopsy: see there.
+    it; halting: systemd has been told to stop or restart the unit and has not answered yet; asking, seen, pid: its
+    main process waits for a verdict, the last text it was shown, and it; starting: the unit's start waits for the
+    link; active: systemd says so; called: systemd has been told to start the unit and has not yet; refusal, autopsy:
+    see there.
     The attempt. address, path: of the server, once known; link: its interface; up_since: None while not up; began:
     when the last one began; deadline: end of connect-timeout; knocking: its address is being knocked at; timed_out: it
     was ended by connect-timeout; hangup: why we ended this run ourselves; otherwise: why, should the log not tell a

@@ -53,8 +53,8 @@ class UnitState:
 
     @property
     def stops(self) -> bool:
-        """Whether it is being started and systemd is about to stop it."""
-        return self.active == "activating" and self.job in ("stop", "restart")
+        """Whether it runs and systemd is about to stop it."""
+        return self.active in ("activating", "active", "reloading") and self.job in ("stop", "restart")
 
 
 def unit_name(tunnel: str) -> str:
@@ -155,7 +155,7 @@ class Units:
             if self._newest.get(tunnel) == question:
                 del self._newest[tunnel]
                 for then in self._asking.pop(tunnel):
-                    then(state)
+                    guarded(then)(state)
 
         def untold(text: str) -> None:
             if self._newest.get(tunnel) == question:

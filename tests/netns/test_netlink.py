@@ -286,6 +286,19 @@ def test_a_secondary_address_that_goes(watched: Watched) -> None:
     assert watched.netlink.online
 
 
+def test_an_address_that_another_machine_may_have_is_not_there_yet(watched: Watched) -> None:
+    """The kernel takes no route with it as a source before it is sure (duplicate address detection)."""
+    veth("wan", "192.0.2.2/24")
+    six = IPv6Address("2001:db8::2")
+    ip("address add 2001:db8::2/64 dev wan")
+    watched.settle()
+    assert six not in watched.netlink.addresses()
+    turn(lambda: six in watched.netlink.addresses(), "the kernel to be sure")
+    ip("address delete 2001:db8::2/64 dev wan")
+    watched.settle()
+    assert six not in watched.netlink.addresses()
+
+
 # --- asking for routes ---
 
 

@@ -594,8 +594,35 @@ def test_a_link_lost_before_the_start_has_asked_for_it_fails_the_start() -> None
 def test_reconnect_restarts_the_unit() -> None:
     story = Story().up().then(ReconnectAsked())
     assert story.actions == [RestartUnit()]
+    story.then(UnitChanged("active", "running", "r1"), UnitAccepted())  # systemd tells of the job before it answers
+    assert story.actions == [] and story.state() is State.STOPPING
     story.then(LinkChanged(None), RunEnded("r1", Exit("exited", "5"), asked=True))
     assert Resolve("r2", HOST) in story.then(DialAsked("r2")).actions
+
+
+def test_reconnect_of_a_run_that_waits_is_not_undone_by_the_word_of_its_job() -> None:
+    story = Story().then(DialAsked("r1"), ReconnectAsked(), UnitChanged("activating", "start", "r1"))
+    assert story.actions == [] and story.state() is State.STOPPING
+
+
+def test_a_stop_that_a_start_replaces_before_it_begins_leaves_the_link_up() -> None:
+    story = Story().up().then(DisconnectAsked(), ConnectAsked(), UnitAccepted(), UnitAccepted())
+    story.then(UnitChanged("active", "running", "r1"))
+    assert story.t.wants_routes
+    assert Tell(None) in story.then(RoutesSynced()).actions and story.state() is State.UP
+
+
+def test_a_run_that_waits_for_a_route_goes_on_when_its_stop_is_replaced() -> None:
+    story = Story().then(DialAsked("r1"), Resolved("r1", HOST, (SERVER,)), PathFound("r1", SERVER, None))
+    assert story.state() is State.WAITING and story.t.address
+    story.then(
+        DialAsked("r1", "Waiting"),
+        DisconnectAsked(),
+        ConnectAsked(),
+        UnitAccepted(),
+        UnitChanged("activating", "start", "r1"),
+    )
+    assert story.state() is not State.STOPPING
 
 
 def test_optional_mppe_falls_back_once_at_once() -> None:

@@ -212,6 +212,17 @@ def test_a_closer_route_into_another_tunnel_may_lead_to_a_server() -> None:
     assert planner.plan([Want(inside, LINK), Want(OTHER, None, ((OTHER_SERVER, PATH),))], TABLE)["home"] == Plan()
 
 
+@pytest.mark.parametrize("up", [True, False])
+def test_a_closer_route_into_a_tunnel_leads_to_a_server_also_beside_a_default_route(up: bool) -> None:
+    """A route around both would lead others' packets past the guard as well."""
+    inside = replace(FULL, routes=(entry("203.0.113.0/24"),), guard=True)
+    first = Want(inside, LINK if up else None, guarded=True)
+    assert planner.plan([first, Want(OTHER, None, ((OTHER_SERVER, PATH),))], TABLE)["home"] == Plan()
+    third = Want(replace(CONFIG, name="inside", routes=(entry("203.0.113.0/24"),)))
+    wants = [Want(FULL, LINK), third, Want(OTHER, None, ((OTHER_SERVER, PATH),))]
+    assert planner.plan(wants, TABLE)["home"] == Plan()
+
+
 def test_an_unguarded_tunnel_takes_over_from_a_guarded_one() -> None:
     """And while the other one is not wanted, it has its prefix in the main table alone."""
     guarded = replace(CONFIG, guard=True)

@@ -55,6 +55,11 @@ def test_a_route_is_read_as_it_was_written(route: Route) -> None:
     assert read == route and read.onlink == route.onlink
 
 
+def test_a_dump_that_breaks_off_says_so() -> None:
+    done = [received(message(rtnetlink.DONE, body)) for body in (struct.pack("=i", -12), struct.pack("=i", 0), b"")]
+    assert [rtnetlink.code(one) for one in done] == [12, 0, 0]
+
+
 def test_a_gateway_of_ipv6_for_ipv4_is_a_struct_rtvia() -> None:
     via = attribute(18, struct.pack("=H", 10) + GATEWAY_6.packed)
     assert len(via) == 24

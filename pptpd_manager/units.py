@@ -35,7 +35,7 @@ class UnitState:
 
     active_since: ActiveEnterTimestampMonotonic in seconds; job: the type of its pending job, "" if there is none.
     given_up: of one that has failed, whether its exit status says so; else it was stopped while an attempt failed.
-    shutdown: of one that is inactive, whether the machine is going down.
+    shutdown: of one without a job, whether the machine is going down.
     """
 
     active: str
@@ -168,16 +168,16 @@ class Units:
                 self._read(job, SYSTEMD + ".Job", lambda job: told(_state(properties, job["JobType"])), again)
             elif properties["ActiveState"] == "failed":
                 self._read(path, SYSTEMD + ".Service", lambda main: told(_failed(properties, main)), untold)
-            elif properties["ActiveState"] == "inactive":
-                self._going_down(lambda down: told(replace(_state(properties), shutdown=down)))
             else:
-                told(_state(properties))
+                told(replace(_state(properties), shutdown=any(going_down)))
 
         def again(_: str) -> None:
             if self._newest.get(tunnel) == question:
                 self._ask(tunnel)
 
         path = unit_path(unit_name(tunnel))
+        going_down = list[bool]()
+        self._going_down(going_down.append)  # first, so that its answer is there and nobody has to wait for it
         self._read(path, UNIT, got, untold)
 
     def _going_down(self, then: Callable[[bool], None]) -> None:

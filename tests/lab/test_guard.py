@@ -139,6 +139,7 @@ def test_nothing_leaks_while_it_is_wanted(six: None, tunnel: dict[str, object], 
         assert stream.sent + stream.refused > 1000 and stream.seen > 20, "the call itself was on the uplink"
         assert not stream.leaked
         assert lab.systemctl("stop", "pptp@work") == 0
+        lab.wait_for(lambda: "unreachable" not in lab.out("ip", "rule"), "the guard is gone")
     with Stream(*targets) as control:
         lab.wait_for(lambda: len(control.leaked) > 2 * len(targets), "without a guard the sniffer sees them")
         assert not control.refused

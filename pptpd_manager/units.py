@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from gi.repository import Gio, GLib
@@ -162,30 +163,30 @@ class Units:
                 log.warning("systemd does not tell the state of %s: %s", unit_name(tunnel), text)
             told(None)
 
+        facts: dict[str, Any] = {}
+
         def got(properties: dict[str, Any]) -> None:
             number, job = properties.get("Job", (0, "/"))
             if number:  # a job that is gone meanwhile has changed the unit
-                self._read(job, SYSTEMD + ".Job", lambda job: told(_state(properties, job["JobType"])), again)
-            elif properties["ActiveState"] == "failed":
-                self._read(path, SYSTEMD + ".Service", lambda main: told(_failed(properties, main)), untold)
+                self._read(job, SYSTEMD + ".Job", lambda job: told(_state(properties, facts, job["JobType"])), again)
             else:
-                told(replace(_state(properties), shutdown=any(going_down)))
+                told(_state(properties, facts))
 
         def again(_: str) -> None:
             if self._newest.get(tunnel) == question:
                 self._ask(tunnel)
 
+        # All at once: what is answered later than a call that we make meanwhile would be taken for what came of that.
         path = unit_path(unit_name(tunnel))
-        going_down = list[bool]()
-        self._going_down(going_down.append)  # first, so that its answer is there and nobody has to wait for it
+        self._get(ROOT, MANAGER, "SystemState", facts)
+        self._get(path, SYSTEMD + ".Service", "ExecMainCode", facts)
+        self._get(path, SYSTEMD + ".Service", "ExecMainStatus", facts)
         self._read(path, UNIT, got, untold)
 
-    def _going_down(self, then: Callable[[bool], None]) -> None:
-        """then(whether shutdown.target is there, or is to be). Source: org.freedesktop.systemd1(5), SystemState."""
-        arguments = GLib.Variant("(ss)", (MANAGER, "SystemState"))
-        self._call(
-            *(ROOT, PROPERTIES, "Get", arguments), lambda reply: then(reply[0] == "stopping"), lambda _: then(False)
-        )
+    def _get(self, path: str, interface: str, name: str, into: dict[str, Any]) -> None:
+        """Put a property of systemd's into into, if it has one."""
+        arguments = GLib.Variant("(ss)", (interface, name))
+        self._call(path, PROPERTIES, "Get", arguments, lambda reply: into.update({name: reply[0]}), lambda _: None)
 
     def _read(self, path: str, interface: str, then: Callable[[dict[str, Any]], None], failed: Error) -> None:
         """then(all properties of an interface of systemd's)."""
@@ -219,16 +220,13 @@ class Units:
         call(self._con, target, method, arguments, then, lambda error: failed(message(error)))
 
 
-def _state(properties: dict[str, Any], job: str = "") -> UnitState:
-    run = bytes(properties.get("InvocationID", [])).hex()
-    since = properties.get("ActiveEnterTimestampMonotonic", 0) / 1e6
-    return UnitState(properties["ActiveState"], properties["SubState"], run, since, job)
-
-
-def _failed(unit: dict[str, Any], main: dict[str, Any]) -> UnitState:
-    """The state of a unit that has failed. main: org.freedesktop.systemd1(5), ExecMainStatus."""
-    code, status = main.get("ExecMainCode", 0), main.get("ExecMainStatus", 0)
-    return replace(_state(unit), given_up=code == _EXITED and status in FINAL)
+def _state(unit: dict[str, Any], facts: Mapping[str, Any] = MappingProxyType({}), job: str = "") -> UnitState:
+    """From the unit's properties, and others. Source: org.freedesktop.systemd1(5)."""
+    run = bytes(unit.get("InvocationID", [])).hex()
+    since = unit.get("ActiveEnterTimestampMonotonic", 0) / 1e6
+    status, exited = facts.get("ExecMainStatus", FINAL[0]), facts.get("ExecMainCode", _EXITED) == _EXITED
+    shutdown = facts.get("SystemState") == "stopping"  # shutdown.target is there, or is to be
+    return UnitState(unit["ActiveState"], unit["SubState"], run, since, job, exited and status in FINAL, shutdown)
 
 
 def unit_path(unit: str) -> str:

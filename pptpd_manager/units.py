@@ -94,10 +94,10 @@ class Units:
     def stop(self, tunnel: str, accepted: Callable[[], None], failed: Error) -> None:
         """Stop the unit; a failed one becomes inactive; as start."""
 
-        def stopped(_: Any) -> None:
+        def stopped() -> None:
             self.reset(tunnel, accepted)
 
-        self._call(ROOT, MANAGER, "StopUnit", GLib.Variant("(ss)", (unit_name(tunnel), "replace")), stopped, failed)
+        self._job("StopUnit", tunnel, stopped, failed)
 
     def reset(self, tunnel: str, done: Callable[[], None]) -> None:
         """Have a failed unit be inactive; another one is left as it is."""
@@ -169,6 +169,9 @@ class Units:
             number, job = properties.get("Job", (0, "/"))
             if number:  # a job that is gone meanwhile has changed the unit
                 self._read(job, SYSTEMD + ".Job", lambda job: told(_state(properties, facts, job["JobType"])), again)
+            elif properties["ActiveState"] == "failed":
+                self._get(path, SYSTEMD + ".Service", "ExecMainCode", facts, lambda: None)
+                self._get(path, SYSTEMD + ".Service", "ExecMainStatus", facts, lambda: told(_state(properties, facts)))
             else:
                 told(_state(properties, facts))
 
@@ -176,17 +179,18 @@ class Units:
             if self._newest.get(tunnel) == question:
                 self._ask(tunnel)
 
-        # All at once: what is answered later than a call that we make meanwhile would be taken for what came of that.
         path = unit_path(unit_name(tunnel))
-        self._get(ROOT, MANAGER, "SystemState", facts)
-        self._get(path, SYSTEMD + ".Service", "ExecMainCode", facts)
-        self._get(path, SYSTEMD + ".Service", "ExecMainStatus", facts)
+        self._get(ROOT, MANAGER, "SystemState", facts, lambda: None)  # it is answered first
         self._read(path, UNIT, got, untold)
 
-    def _get(self, path: str, interface: str, name: str, into: dict[str, Any]) -> None:
-        """Put a property of systemd's into into, if it has one."""
-        arguments = GLib.Variant("(ss)", (interface, name))
-        self._call(path, PROPERTIES, "Get", arguments, lambda reply: into.update({name: reply[0]}), lambda _: None)
+    def _get(self, path: str, interface: str, name: str, into: dict[str, Any], then: Callable[[], None]) -> None:
+        """Put a property of systemd's, if it has that, into into; then()."""
+
+        def got(reply: Any) -> None:
+            into[name] = reply[0]
+            then()
+
+        self._call(path, PROPERTIES, "Get", GLib.Variant("(ss)", (interface, name)), got, lambda _: then())
 
     def _read(self, path: str, interface: str, then: Callable[[dict[str, Any]], None], failed: Error) -> None:
         """then(all properties of an interface of systemd's)."""
@@ -196,6 +200,8 @@ class Units:
     def _job(self, method: str, tunnel: str, accepted: Callable[[], None], failed: Error) -> None:
         arguments = GLib.Variant("(ss)", (unit_name(tunnel), "replace"))
         self._call(ROOT, MANAGER, method, arguments, lambda _: accepted(), failed)
+        if tunnel in self._newest:  # what it was before must not be taken for what comes of this
+            self._ask(tunnel)
 
     def _changed(
         self, _con: Any, _sender: str, path: str, _interface: str, _signal: str, parameters: GLib.Variant

@@ -15,7 +15,7 @@ def test_connect_and_disconnect_are_start_and_stop() -> None:
     assert lab.active("work") == "active" and lab.state("work") == "up" and lab.passes()
     assert lab.call("Connect", "work").returncode == 0, "it is up already"
     assert lab.systemctl("stop", "pptp@work") == 0
-    assert lab.state("work") == "idle"
+    lab.wait_for(lambda: lab.state("work") == "idle", "the manager has heard of it")
     assert lab.systemctl("start", "pptp@work") == 0
     assert lab.state("work") == "up"
     assert lab.call("Disconnect", "work").returncode == 0

@@ -118,6 +118,17 @@ def test_the_state_of_a_unit_is_not_told_after_a_later_one(bus: Bus, told: list[
     assert told == ["inactive", "inactive"]
 
 
+def test_what_a_unit_was_before_an_order_is_not_told_after_it(bus: Bus, told: list[str]) -> None:
+    """It would be taken for what came of the order."""
+    units = Units(bus, lambda *_: None)
+    units.state("office", lambda state: told.append(state.active if state else ""))
+    units.start("office", lambda: None, lambda _: None)
+    bus.answer("Unit", ActiveState="failed", SubState="failed")
+    assert told == []
+    bus.answer("Unit", ActiveState="activating", SubState="start")
+    assert told == ["activating"]
+
+
 @pytest.mark.parametrize(("status", "given_up"), [(77, True), (203, True), (1, False)])
 def test_whether_a_failed_unit_has_given_up(bus: Bus, status: int, given_up: bool) -> None:
     found: list[UnitState | None] = []

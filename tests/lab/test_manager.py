@@ -51,13 +51,15 @@ def test_a_tunnel_is_stopped_without_a_manager_and_the_next_one_cleans_up(untouc
         lab.out("kill", "-KILL", str(manager))
         lab.wait_for(lambda: lab.manager_pid() == 0, "no manager")
         assert lab.systemctl("stop", "pptp@work") == 0
-        assert lab.active("work") == "inactive" and not lab.clients()
+        # "failed" when pptp's call manager missed its SIGTERM and was killed; the next manager mends that, too.
+        assert lab.active("work") in ("inactive", "failed") and not lab.clients()
         assert lab.route_of(lab.SERVER), "nobody could remove the route to the server"
     finally:
         lab.systemctl("unmask", "--runtime", "pptp-manager")
     lab.systemctl("reset-failed", "pptp-manager")
     assert lab.systemctl("start", "pptp-manager") == 0
     assert lab.state("work") == "idle" and lab.routes() == untouched
+    lab.wait_for(lambda: lab.active("work") == "inactive", "it counts as stopped")
     assert not (lab.OPTIONS / "work.options").exists()
 
 

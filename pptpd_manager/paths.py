@@ -22,7 +22,7 @@ class Paths:
         path, ours = self._netlink.path(address)
         if ours or (path is None and self._guarding()):
             path = self.by_table(address)
-        return path if path and self._netlink.running(path.interface) else None
+        return self._carried(path)
 
     def by_table(self, address: IPv4Address, table: list[Route] | None = None) -> Path | None:
         """The way to address by the main table alone, without our routes and tunnels. table: it, read already."""
@@ -32,7 +32,9 @@ class Paths:
 
     def out(self) -> Path | None:
         """The way of the default route; None as of to()."""
-        path = self.by_table(IPv4Address(0))
+        return self._carried(self.by_table(IPv4Address(0)))
+
+    def _carried(self, path: Path | None) -> Path | None:
         return path if path and self._netlink.running(path.interface) else None
 
     def for_dial(self, tunnel: str, address: IPv4Address) -> Path | None:

@@ -197,8 +197,8 @@ def test_networkd_leaves_a_guard_alone(networkd: None) -> None:
     lab.configure({"work": {**FULL, "guard": True}})
     assert lab.systemctl("start", "pptp@work") == 0
     with taken_away() as lines, lab.pinging(FAR):
-        for words in (("start",), ("restart",)):
-            lab.out("systemctl", *words, "systemd-networkd")
+        for verb in ("start", "restart"):
+            lab.out("systemctl", verb, "systemd-networkd")
             lab.wait_for(lambda: networkd_takes_it_for("unmanaged"), "it has seen the link")
         lab.out("networkctl", "reconfigure", "uplink")
         lab.wait_for(lambda: "configured" in lab.out("networkctl", "list", "--no-legend", "uplink").split(), "done")

@@ -92,6 +92,16 @@ def typed(properties: dict[str, Any]) -> dict[str, GLib.Variant]:
     return {name: GLib.Variant(kinds[type(value)], value) for name, value in properties.items()}
 
 
+def read(bus: Bus, **properties: Any) -> UnitState:
+    """What is told, once, of a unit with these properties."""
+    found: list[UnitState | None] = []
+    Units(bus, lambda *_: None).state("office", found.append)
+    bus.answer("Unit", **properties)
+    (state,) = found
+    assert state
+    return state
+
+
 @pytest.fixture
 def bus() -> Bus:
     return Bus()
@@ -131,20 +141,14 @@ def test_what_a_unit_was_before_an_order_is_not_told_after_it(bus: Bus, told: li
 
 @pytest.mark.parametrize(("status", "given_up"), [(77, True), (203, True), (1, False)])
 def test_whether_a_failed_unit_has_given_up(bus: Bus, status: int, given_up: bool) -> None:
-    found: list[UnitState | None] = []
     bus.facts["ExecMainStatus"] = status
-    Units(bus, lambda *_: None).state("office", found.append)
-    bus.answer("Unit", ActiveState="failed", SubState="failed")
-    assert [state and state.given_up for state in found] == [given_up]
+    assert read(bus, ActiveState="failed", SubState="failed").given_up == given_up
 
 
 @pytest.mark.parametrize(("system", "shutdown"), [("stopping", True), ("running", False), ("degraded", False)])
 def test_whether_a_unit_is_down_because_the_machine_goes_down(bus: Bus, system: str, shutdown: bool) -> None:
-    found: list[UnitState | None] = []
     bus.facts["SystemState"] = system
-    Units(bus, lambda *_: None).state("office", found.append)
-    bus.answer("Unit", ActiveState="inactive", SubState="dead")
-    assert [state and state.shutdown for state in found] == [shutdown]
+    assert read(bus, ActiveState="inactive", SubState="dead").shutdown == shutdown
 
 
 def test_a_unit_is_looked_at_again_when_its_job_has_gone_meanwhile(

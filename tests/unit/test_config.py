@@ -413,9 +413,27 @@ OPTIONS = [
     ("idle\t600", "must be one line without control characters"),
     ("set A=" + "x" * 995, "has 1001 bytes; at most 1000"),
     ("password hunter2", "'password' cannot be set here: use the key 'password'"),
-    ('"pass"wo\\rd hunter2', "'password' cannot be set here: use the key 'password'"),
+    ('"pass"wo\\162d hunter2', "'password' cannot be set here: use the key 'password'"),
+    ("\\160ersist", "'persist' cannot be set here: the manager dials again by itself; use the key 'persist'"),
+    ("\\x70ersist", "'persist' cannot be set here: the manager dials again by itself; use the key 'persist'"),
+    ("\\560ersist", "'persist' cannot be set here: the manager dials again by itself; use the key 'persist'"),
+    ("persist\\0x", "holds an escape for a NUL character"),
+    ("persist\\x", "holds an escape for a NUL character"),
     ("ipparam x", "'ipparam' cannot be set here: ipparam is the tunnel's name"),
     ("idle 600 nodetach", "'nodetach' looks like a second option; write one in each item"),
+    ('idle 600 "nodetach"', "'nodetach' looks like a second option; write one in each item"),
+    ("idle 600 debug", "'debug' looks like a second option; write one in each item"),
+    ("debug 'persist'", "'persist' looks like a second option; write one in each item"),
+    ("radius-x 600 \\x6eodetach", "'nodetach' looks like a second option; write one in each item"),
+    ("idle", "'idle' takes one argument and not 0; text with blanks needs quotes"),
+    ("debug 7", "'debug' takes no argument and not 1; text with blanks needs quotes"),
+    ("set A=a b", "'set' takes one argument and not 2; text with blanks needs quotes"),
+    ("/dev/ttyS0", "a device cannot be set here: the manager starts pptp itself; use the key 'server'"),
+    ("plugin /tmp/x.so", "a plugin is one of pppd's own, or a file below /usr/lib"),
+    ("plugin ../x.so", "a plugin is one of pppd's own, or a file below /usr/lib"),
+    ("plugin /usr/lib/../../tmp/x.so", "a plugin is one of pppd's own, or a file below /usr/lib"),
+    ("set PPTP_RUN=0", "the variables PPTP_... are the manager's"),
+    ("unset \\120PTP_RUN", "the variables PPTP_... are the manager's"),
 ]
 
 
@@ -450,6 +468,9 @@ def test_options_taken() -> None:
         "debug",
         "idle 600",
         "plugin passwordfd.so",
+        "plugin /usr/lib/pppd/2.4.9/passwordfd.so",
+        "radius-config-file /etc/radius 7",
+        "10.1.2.3:10.1.2.4",
         'set A="a \' b"',
         'domain "call"',
         "debug # nodetach",
@@ -461,16 +482,17 @@ def test_options_taken() -> None:
 @pytest.mark.parametrize(
     ("line", "words"),
     [  # each seen with pppd 2.4.9, which names the first word in "unrecognized option"
-        ('zz"a b"c d', [("zza bc", False), ("d", True)]),
-        ("zz\\ b c", [("zz b", False), ("c", True)]),
-        ("zz#b c", [("zz", True)]),
-        ("\"a'b\" 'a\\'b'", [("a'b", False), ("a'b", False)]),
-        ("  a   b  ", [("a", True), ("b", True)]),
-        ("''", [("", False)]),
+        ('zz"a b"c d', ["zza bc", "d"]),
+        ("zz\\ b c", ["zz b", "c"]),
+        ("zz#b c", ["zz"]),
+        ("\"a'b\" 'a\\'b'", ["a'b", "a'b"]),
+        ("  a   b  ", ["a", "b"]),
+        ("''", [""]),
         ("# a", []),
+        (r"\160ersis\x74 \s\n\q\1609", ["persist", " \nqp9"]),
     ],
 )
-def test_words(line: str, words: list[tuple[str, bool]]) -> None:
+def test_words(line: str, words: list[str]) -> None:
     assert options.words(line) == words
 
 

@@ -773,6 +773,16 @@ tunnels:
     assert found.tunnels["a"].mtu == 1000
 
 
+@pytest.mark.parametrize("loader", LOADERS)
+def test_a_billion_laughs(loader: type) -> None:
+    """Nine lists of nine of the list before."""
+    lists = ["defaults:", "  routes: &a [lol, lol, lol]"]
+    lists += [f"  k{n}: &{chr(ord('a') + n)} [{', '.join(['*' + chr(ord('a') + n - 1)] * 9)}]" for n in range(1, 10)]
+    with using(loader):
+        found = messages("\n".join([*lists, "tunnels:", "  work: {routes: *j}"]))
+    assert len(found) < 40 and all(len(message) < 300 for message in found)
+
+
 def test_aliases_of_texts_and_lists() -> None:
     text = "defaults: {routes: &r [10.0.0.0/8], mtu: &m 1000, username: &u b}\ntunnels:\n"
     text += "  a: {server: *u, password: c, routes: *r, mru: *m}\n"

@@ -99,7 +99,8 @@ def test_no_value_of_a_key_is_anything_but_that_value_to_pppd(key: str, value: o
     config = accepted({**SAFE, key: value})
     if config:
         assert written(config) == expected(config)
-        assert shlex.split(dict(written(config)[:1])["pty"]) == [
+        name, command = written(config)[0]
+        assert name == "pty" and shlex.split(command) == [
             "exec",
             *pppd.CALL.split(),
             "work-01234567",

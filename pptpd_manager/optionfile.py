@@ -45,6 +45,11 @@ class OptionFiles:
         """Remove the tunnel's file, if there is one."""
         privatefile.remove(self._path(tunnel))
 
+    def remove_drafts(self) -> None:
+        """Remove what a manager that was killed had begun to write: there may be a password in it."""
+        for path in self._directory.glob("*.new"):
+            privatefile.remove(path)
+
     def tunnels(self) -> list[str]:
         """The tunnels that have a file."""
         return sorted(path.stem for path in self._directory.glob("*.options"))

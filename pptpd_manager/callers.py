@@ -34,13 +34,17 @@ class Callers:
         self._con, self._left = con, left
         self._callers: dict[str, _Caller] = {}
 
+    def check(self, call: Call) -> None:
+        """Raises DBusError when so many calls of that client wait that this one may not."""
+        caller = self._callers.get(call.sender)
+        if caller and len(caller.calls) >= MOST:
+            raise DBusError(LIMITS_EXCEEDED, f"{MOST} calls of yours wait already; call again when they are answered")
+
     def wait(self, call: Call) -> None:
-        """Note that the call waits. Raises DBusError when that client has too many of them."""
+        """Note that the call waits."""
         caller = self._callers.get(call.sender)
         if caller is None:
             caller = self._callers[call.sender] = _Caller(self._watch(call.sender))
-        if len(caller.calls) >= MOST:
-            raise DBusError(LIMITS_EXCEEDED, f"{MOST} calls of yours wait already; call again when they are answered")
         caller.calls.append(call)
 
     def done(self, call: Call) -> None:

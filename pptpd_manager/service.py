@@ -226,12 +226,15 @@ class Service:
 
     def _wait_for_up(self, call: Call, name: str, event: events.Event) -> None:
         tunnel = self._known(name)
-        self._callers.wait(call)
+        self._callers.check(call)
         self._waiting[name].connects.append(call)
+        self._engine.feed(name, event)
+        if call.done:  # a timer and a subscription each cost some memory for good: a leak of PyGObject's
+            return
+        self._callers.wait(call)
         turns = max(1, len(tunnel.candidates), len(tunnel.config.servers) if tunnel.config else 0)
         limit = turns * (tunnel.config.connect_timeout if tunnel.config else 0) + GRACE_SECONDS
         self._timers.start(call, limit, lambda: self._give_up_on(call, name))
-        self._engine.feed(name, event)
 
     def _give_up_on(self, call: Call, name: str) -> None:
         """A call that nothing answered; the tunnel may be waiting for the network or a stop was faster."""
@@ -252,11 +255,13 @@ class Service:
             self._known(name)
         idle = self._engine.tunnels[name].state is State.IDLE
         if not idle:
-            self._callers.wait(call)
+            self._callers.check(call)
             self._waiting[name].disconnects.append(call)
         self._engine.feed(name, events.DisconnectAsked())
         if idle:
             call.reply()
+        elif not call.done:
+            self._callers.wait(call)
 
     def _reload(self, call: Call) -> None:
         self._reload_settings()

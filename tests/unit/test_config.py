@@ -207,6 +207,9 @@ SERVERS = [
     ("a.example:1723", "'a.example:1723' has a port; PPTP's port is always 1723, write the host alone"),
     ("10.0.0.1:1723", "'10.0.0.1:1723' has a port; PPTP's port is always 1723, write the host alone"),
     ("pptp://a:pw@b", "write the host alone, not a URL or user@host"),
+    ("127.0.0.1", "'127.0.0.1' cannot be a server's address"),
+    ("0.1.2.3", "'0.1.2.3' cannot be a server's address"),
+    ("240.0.0.1", "'240.0.0.1' cannot be a server's address"),
     ("a@b", "write the host alone, not a URL or user@host"),
     ("a_b", "'a_b' is not a host name (letters, digits, inner hyphens and dots)"),
     ("-a", "'-a' is not a host name (letters, digits, inner hyphens and dots)"),
@@ -226,7 +229,7 @@ def test_server_refused(server: str, message: str) -> None:
 
 @pytest.mark.parametrize(
     "server",
-    ["a", "A-1.b", "192.0.2.1", "127.0.0.1", "vpn.example.com.", "1and1.example", "a.4c", f"{'a.' * 126}a"],
+    ["a", "A-1.b", "192.0.2.1", "223.255.255.255", "vpn.example.com.", "1and1.example", "a.4c", f"{'a.' * 126}a"],
 )
 def test_server_taken(server: str) -> None:
     assert tunnel(base=BASE.replace("vpn.example.com", server)).server == server

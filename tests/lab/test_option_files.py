@@ -98,9 +98,7 @@ def test_every_text_is_one_word_for_pppd(tmp_path: Path) -> None:
         content = pppd.options(config, RUN, ADDRESS)
         found = effective(tmp_path, content)
         known = known or set(found)
-        read = dict(
-            option if len(option) > 1 else (*option, "") for option in getword.parsed(content, getword.table())
-        )
+        read = {name: (arguments or [""])[0] for name, *arguments in getword.parsed(content, getword.table())}
         assert found["user"] == quoted(text) == quoted(read["user"]), text
         assert found["pty"] == quoted(f"exec {pppd.CALL} work-01234567 {ADDRESS}")
         assert set(found) == known, "no other option"

@@ -82,7 +82,7 @@ class Rule:
 
 # What pppd says before it repeats the server's own words, to the end of the line; and packets, with `debug`.
 _REPEATED = re.compile(
-    r"(?:Unknown )?MS-CHAP authentication fail(?:ed|ure): |(?:CHAP|PAP) authentication (?:failed|succeeded): "
+    r"(?:Unknown )?MS-CHAP authentication (?:failed|failure): |(?:CHAP|PAP) authentication (?:failed|succeeded): "
     r"|Remote message: |\w+ terminated by peer \(|Chap authentication succeeded! |EAP: [^\"]*\"|(?:rcvd|sent) \["
 )
 

@@ -82,11 +82,12 @@ def plan(wants: Sequence[Want], table: Iterable[Route]) -> dict[str, Plan]:
     taken: set[Place] = set()
     guarded = {prefix for want in wants for table, prefix in _guarded_places(want) if table == GUARD_TABLE}
     hiders = {want.config.name for want in wants if _hides(want)}
+    peers = {want.link.peer for want in wants if want.link}
     found = {}
     for order, want in enumerate(wants):
         inside = [route for route in _inside(want, metrics, guarded) if _first(route, taken)]
         hidden = len(hiders) > (want.config.name in hiders)
-        routes = inside + _barred(want) + _to_servers(want, hidden)
+        routes = inside + _barred(want) + _to_servers(want, hidden, peers)
         found[want.config.name] = Plan(frozenset(routes), frozenset(_rules(want, order) + _guards(want)))
     return found
 
@@ -202,14 +203,17 @@ def _hides(want: Want) -> bool:
     )
 
 
-def _to_servers(want: Want, hidden: bool) -> list[Route]:
-    """The ways to the servers that the tunnel, its guard or its peer's address would hide. hidden: or another's."""
+def _to_servers(want: Want, hidden: bool, peers: Collection[IPv4Address | None]) -> list[Route]:
+    """The ways to the servers that the tunnel or its guard would hide, or another's: then hidden.
+
+    Or the route that the kernel makes to the address of a link's other end: peers. A server chooses its own address.
+    """
     hiding = [_place(want.config, entry) for entry in entries(want.config)]
     hiding += [(MAIN_TABLE, EVERYTHING)] if hidden else []
     found = set()
     for address, path in want.servers:
         tables = {table for table, prefix in hiding if address in prefix and prefix.prefixlen >= path.length}
-        if want.link and want.link.peer == address:
+        if address in peers:
             tables.add(MAIN_TABLE)
         way = Route(IPv4Network(address), path.interface, path.gateway, source=path.source, onlink=path.onlink)
         found |= {replace(way, table=table) for table in tables}

@@ -85,6 +85,8 @@ def end(tunnel: str) -> str:
     """How a Connect ends; and that all that is shown of it may be printed."""
     since = time.time()
     done = lab.call("Connect", tunnel)
+    if done.returncode:  # on a busy machine the call may be given up before the attempt is
+        lab.wait_for(lambda: lab.last_error(tunnel)[0], "a reason", 60)
     shown = [done.stdout, done.stderr, lab.status(tunnel), lab.get(tunnel, "LastError"), lab.journal(tunnel, since)]
     shown.append(lab.out("busctl", "--no-pager", "introspect", lab.BUS[0], f"{lab.BUS[1]}/tunnel/{tunnel}"))
     for text in shown:
@@ -125,7 +127,7 @@ def test_a_servers_words_are_no_more_than_words(work: None) -> None:
         "pap": "wrong-password",
         "ends": found["ends"],
     }
-    assert found["ends"] in ("ppp-refused", "peer-hung-up")
+    assert found["ends"] in ("ppp-refused", "peer-hung-up", "auth-protocol-refused")
 
 
 OURS = "192.0.2.2"

@@ -27,7 +27,7 @@ install:
 		$(DESTDIR)$(sysconfdir)/iproute2/rt_tables.d \
 		$(DESTDIR)$(prefix)/lib/NetworkManager/conf.d $(DESTDIR)$(prefix)/lib/systemd/network \
 		$(DESTDIR)$(prefix)/lib/systemd/networkd.conf.d $(DESTDIR)$(docdir)
-	install -m 0644 README.md CHANGELOG.md docs/*.md $(DESTDIR)$(docdir)
+	install -m 0644 README.md CHANGELOG.md SECURITY.md docs/*.md $(DESTDIR)$(docdir)
 	install -m 0644 pptpd_manager/*.py $(DESTDIR)$(privatedir)/pptpd_manager
 	install -m 0644 pptpd_manager/dbus/*.xml $(DESTDIR)$(privatedir)/pptpd_manager/dbus
 	install -m 0644 pptpd_manager/dbus/*.xml $(DESTDIR)$(prefix)/share/dbus-1/interfaces

@@ -19,6 +19,13 @@ _NOT_ROUTED: tuple[tuple[IPv4Network | IPv6Network, str], ...] = (
     (IPv6Network("ff00::/8"), "is a multicast prefix"),
     (IPv6Network("fe80::/10"), "is link-local: every link has its own"),
 )
+# This machine itself (RFC 1122), groups, and what is nobody's (RFC 1112): no packet to them reaches a server.
+_NO_SERVER = tuple(map(IPv4Network, ("0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/4", "240.0.0.0/4")))
+
+
+def may_serve(address: IPv4Address) -> bool:
+    """Whether a server on another machine can have that address."""
+    return not any(address in network for network in _NO_SERVER)
 
 
 def server(text: str) -> str:
@@ -50,7 +57,7 @@ def _server_address(text: str) -> str:
         address = IPv4Address(text)
     except ValueError:
         raise BadText(f"{show(text)} is not an IPv4 address (four numbers 0..255 with dots)") from None
-    if address.is_unspecified or address.is_multicast or address == IPv4Address("255.255.255.255"):
+    if not may_serve(address):
         raise BadText(f"{show(text)} cannot be a server's address")
     return text
 

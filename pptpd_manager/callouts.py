@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pptpd_manager import journal, occasions, privatefile
+from pptpd_manager.config import name_fault
 from pptpd_manager.occasions import Agenda, Occasion
 from pptpd_manager.transient import Transient
 from pptpd_manager.tunnel import Tunnel
@@ -39,11 +40,14 @@ class Callouts:
         self._begun = True
         for path in sorted(self._directory.glob("*.hooks")):
             name = path.stem
+            if name_fault(name):
+                privatefile.remove(path)
+                continue
             try:
-                self._agendas[name] = occasions.decode(path.read_bytes())
+                self._agendas[name] = occasions.decode(privatefile.read(path))
             except (OSError, ValueError) as error:
                 log.warning("tunnel %s: what its hooks were told is lost: %s", name, error, extra=_fields(name))
-                path.unlink(missing_ok=True)
+                privatefile.remove(path)
                 continue
             tunnel = tunnels.get(name, Tunnel(name))
             self._advance(name, occasions.observed(self._agendas[name], tunnel, tunnel))
@@ -100,14 +104,14 @@ class Callouts:
         path = self._directory / f"{name}.hooks"
         if agenda == Agenda():
             self._agendas.pop(name, None)
-            path.unlink(missing_ok=True)
+            privatefile.remove(path)
             return
         self._agendas[name] = agenda
         try:
             privatefile.write(path, occasions.encode(agenda))
         except OSError as error:
             log.warning("tunnel %s: %s cannot be written: %s", name, path, error.strerror, extra=_fields(name))
-            path.unlink(missing_ok=True)
+            privatefile.remove(path)
 
 
 def _fields(name: str) -> dict[str, dict[str, str]]:

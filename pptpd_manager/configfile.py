@@ -10,6 +10,7 @@ from . import config
 from .config import Config, ConfigError, Problem
 
 MAX_BYTES = 1 << 20
+TRIES = 3
 
 
 def load(path: str) -> Config:
@@ -20,23 +21,40 @@ def load(path: str) -> Config:
 def read(path: str) -> str:
     """The file's text. Raises ConfigError with one problem; its message says how to mend it.
 
-    The owner has to be root or the effective user. The file is opened once and judged by its descriptor.
+    The owner has to be root or the effective user. The file is judged by the descriptor that it is read by.
     """
+    for _ in range(TRIES):
+        if (content := _content(path)) is not None:
+            break
+    else:
+        raise _error(path, "is being changed; try again when that is done")
+    if len(content) > MAX_BYTES:
+        raise _error(path, "is larger than 1 MiB")
+    return _decode(path, content)
+
+
+def _content(path: str) -> bytes | None:
+    """The file's bytes, no more than a few; None when somebody changed it meanwhile: half of it may be the old one."""
     quoted = shlex.quote(path)
     try:
         with open(path, "rb", opener=_open) as file:
-            if message := _fault(os.fstat(file.fileno()), quoted):
+            before = os.fstat(file.fileno())
+            if message := _fault(before, quoted):
                 raise _error(path, message)
             content = file.read(MAX_BYTES + 1)
+            after = os.fstat(file.fileno())
     except FileNotFoundError:
         raise _error(path, f"does not exist; run: install -m 0600 /dev/null {quoted}") from None
     except OSError as error:
         raise _error(path, f"cannot be read: {error.strerror}") from error
     except ValueError as error:
         raise _error(path, "cannot be read: a NUL in its name") from error
-    if len(content) > MAX_BYTES:
-        raise _error(path, "is larger than 1 MiB")
-    return _decode(path, content)
+    return content if _version(before) == _version(after) else None
+
+
+def _version(status: os.stat_result) -> tuple[int, ...]:
+    """What changes when a file does, its mode and owner included."""
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def _open(path: str, flags: int) -> int:

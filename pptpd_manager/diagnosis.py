@@ -63,34 +63,56 @@ class When(Enum):
 
 @dataclass(frozen=True)
 class Rule:
-    """A line of program that matches pattern tells reason; its last group that matched is the detail."""
+    """A line of program that matches pattern tells reason; its last group that matched is the detail.
+
+    A pattern that begins with ^ sees the whole line, any other one sees ours(line).
+    """
 
     when: When
     program: str
     pattern: re.Pattern[str]
     reason: Reason
 
+    def match(self, line: Line) -> re.Match[str] | None:
+        """How the line tells the reason; None when it does not."""
+        if line.program != self.program:
+            return None
+        return self.pattern.search(line.text if self.pattern.pattern.startswith("^") else ours(line))
+
+
+# What pppd says before it repeats the server's own words, to the end of the line; and packets, with `debug`.
+_REPEATED = re.compile(
+    r"(?:Unknown )?MS-CHAP authentication (?:failed|failure): |(?:CHAP|PAP) authentication (?:failed|succeeded): "
+    r"|Remote message: |\w+ terminated by peer \(|Chap authentication succeeded! |EAP: [^\"]*\"|(?:rcvd|sent) \["
+)
+
+
+def ours(line: Line) -> str:
+    """The line without what the server has written into it: a message is not to be taken for pppd's own."""
+    repeated = _REPEATED.match(line.text) if line.program == "pppd" else None
+    return line.text[: repeated.end()] if repeated else line.text
+
 
 # The first rule that matches any line wins, so what is exact stands before what is general, and the cause before
 # what follows from it: a server that refuses a password hangs up as well.
 _PPPD: tuple[tuple[When, str, Reason], ...] = (
     # chap_ms.c prints the server's own words (M=) and not the number when there are any.
-    (When.EVER, r"MS-CHAP authentication failed: (E=646 .*|.*\bhours\b.*)", reasons.ACCOUNT_RESTRICTED),
-    (When.EVER, r"MS-CHAP authentication failed: (E=647 .*|.*\bdisabled\b.*)", reasons.ACCOUNT_DISABLED),
-    (When.EVER, r"MS-CHAP authentication failed: (.*\block(?:ed|out)\b.*)", reasons.ACCOUNT_LOCKED),
-    (When.EVER, r"MS-CHAP authentication failed: (.*\baccount\b.*\bexpired\b.*)", reasons.ACCOUNT_EXPIRED),
-    (When.EVER, r"MS-CHAP authentication failed: (E=648 .*|.*\bexpired\b.*)", reasons.PASSWORD_EXPIRED),
-    (When.EVER, r"MS-CHAP authentication failed: (E=649 .*|.*\bdial-?in\b.*)", reasons.ACCOUNT_NO_DIALIN),
-    (When.EVER, r"MS-CHAP authentication failed: (E=709 .*)", reasons.PASSWORD_NOT_CHANGED),
+    (When.EVER, r"^MS-CHAP authentication failed: (E=646 .*|.*\bhours\b.*)", reasons.ACCOUNT_RESTRICTED),
+    (When.EVER, r"^MS-CHAP authentication failed: (E=647 .*|.*\bdisabled\b.*)", reasons.ACCOUNT_DISABLED),
+    (When.EVER, r"^MS-CHAP authentication failed: (.*\block(?:ed|out)\b.*)", reasons.ACCOUNT_LOCKED),
+    (When.EVER, r"^MS-CHAP authentication failed: (.*\baccount\b.*\bexpired\b.*)", reasons.ACCOUNT_EXPIRED),
+    (When.EVER, r"^MS-CHAP authentication failed: (E=648 .*|.*\bexpired\b.*)", reasons.PASSWORD_EXPIRED),
+    (When.EVER, r"^MS-CHAP authentication failed: (E=649 .*|.*\bdial-?in\b.*)", reasons.ACCOUNT_NO_DIALIN),
+    (When.EVER, r"^MS-CHAP authentication failed: (E=709 .*)", reasons.PASSWORD_NOT_CHANGED),
     (When.EVER, r"MS-CHAPv2 mutual authentication failed|MS-CHAPv2 Success packet is badly", reasons.SERVER_UNPROVEN),
     (When.EVER, r"CHAP authentication timed out|No response to PAP authenticate-requests", reasons.AUTH_SILENT),
     (When.EVER, r"EAP: timeout waiting for Request from peer", reasons.AUTH_SILENT),
     (When.EVER, r"authentication failed due to protocol-reject", reasons.AUTH_PROTOCOL_REFUSED),
     (When.EVER, r"(?:No CHAP secret found for authenticating us to|No secret found for PAP login)", reasons.NO_SECRET),
     (When.EVER, r"(Can't open (?:chap|PAP).* (?:secret|password) file.*|Can't safely use .*)", reasons.NO_SECRET),
-    (When.EVER, r"MS-CHAP authentication failure: (E=6\d\d|E=\d+)", reasons.WRONG_PASSWORD),  # Unknown ...
-    (When.EVER, r"MS-CHAP authentication failed: (.*)", reasons.WRONG_PASSWORD),
-    (When.EVER, r"\bCHAP authentication failed: (.*)", reasons.WRONG_PASSWORD),  # by MD5
+    (When.EVER, r"^Unknown MS-CHAP authentication failure: (E=6\d\d|E=\d+)", reasons.WRONG_PASSWORD),
+    (When.EVER, r"^MS-CHAP authentication failed: (.*)", reasons.WRONG_PASSWORD),
+    (When.EVER, r"^CHAP authentication failed: (.*)", reasons.WRONG_PASSWORD),  # by MD5
     (
         When.EVER,
         r"(?:CHAP|PAP) authentication failed|EAP: peer reports authentication failure",
@@ -101,8 +123,8 @@ _PPPD: tuple[tuple[When, str, Reason], ...] = (
         r"peer refused to authenticate: terminating|required to authenticate itself",
         reasons.PEER_MUST_LOG_IN,
     ),
-    (When.DIALLING, r"LCP terminated by peer \((.*authenticat.*)\)", reasons.AUTH_PROTOCOL_REFUSED),
-    (When.DIALLING, r"LCP terminated by peer \((MPPE required.*)\)", reasons.MPPE_DEMANDED),
+    (When.DIALLING, r"^LCP terminated by peer \((.*authenticat.*)\)", reasons.AUTH_PROTOCOL_REFUSED),
+    (When.DIALLING, r"^LCP terminated by peer \((MPPE required.*)\)", reasons.MPPE_DEMANDED),
     (When.DIALLING, r"MPPE required, but kernel has no support", reasons.MPPE_MISSING),
     (When.DIALLING, r"MPPE required, but (?:MS-CHAP|keys are not|auth done)", reasons.MPPE_WITHOUT_MS_CHAP),
     (When.DIALLING, r"Refusing MPPE stateful mode", reasons.MPPE_STATEFUL),
@@ -179,13 +201,13 @@ _ENDINGS: tuple[tuple[When, str, str, Reason], ...] = (
     (When.UP, "pppd", r"CCP terminated by peer", reasons.MPPE_LOST),
     (When.UP, "pptp", r"closing control connection due to missing echo reply", reasons.CONTROL_LOST),
     (When.UP, "pptp", r"read error: (.*)|write error: (.*)", reasons.CONTROL_LOST),
-    (When.UP, "pppd", r"LCP terminated by peer(?: \((.+)\))?", reasons.PEER_HUNG_UP),
+    (When.UP, "pppd", r"^LCP terminated by peer(?: \((.+)\))?", reasons.PEER_HUNG_UP),
     # A server that has ended a session takes no more of its GRE packets.
     (When.UP, "pptp", r"short read \(-1\): (?:Protocol not available|Connection refused)", reasons.PEER_HUNG_UP),
     (When.UP, "pptp", _CALL_RESULT % "Administrative Shutdown", reasons.SERVER_SHUT_DOWN),
     (When.UP, "pptp", r"Call disconnect notification received", reasons.PEER_HUNG_UP),
     (When.UP, "pptp", r"Received Stop Control Connection Request|peer has closed", reasons.PEER_HUNG_UP),
-    (When.DIALLING, "pppd", r"LCP terminated by peer(?: \((.+)\))?", reasons.PPP_REFUSED),
+    (When.DIALLING, "pppd", r"^LCP terminated by peer(?: \((.+)\))?", reasons.PPP_REFUSED),
     (When.DIALLING, "pptp", r"Call disconnect notification received", reasons.PPP_REFUSED),
     (When.DIALLING, "pptp", r"read error: (.*)|write error: (.*)|missing echo reply", reasons.CONTROL_LOST),
     (When.DIALLING, "pptp", r"Received Stop Control Connection Request|peer has closed", reasons.CONTROL_LOST),
@@ -250,8 +272,7 @@ def diagnose(lines: Iterable[Line], end: Exit, facts: Circumstances = Circumstan
     skipped = When.DIALLING if was_up else When.UP
     for rule in CAUSES if _killed(end, facts) else CAUSES + ENDINGS:  # what was killed makes the rest end
         for line in lines if rule.when is not skipped else ():
-            match = rule.pattern.search(line.text) if line.program == rule.program else None
-            if match:
+            if match := rule.match(line):
                 return Failure(rule.reason, printable(_detail(match, lines)))
     return _by_progress(lines, end, facts, was_up)
 
@@ -306,7 +327,7 @@ def _by_progress(lines: tuple[Line, ...], end: Exit, facts: Circumstances, was_u
 
 def _by_us(lines: tuple[Line, ...], end: Exit, killed: bool) -> bool:
     """Whether pppd ended because it was told to, and not because pptp had ended before."""
-    endings = [match[0] for line in lines if line.program == "pppd" and (match := _ENDING.search(line.text))]
+    endings = [match[0] for line in lines if line.program == "pppd" and (match := _ENDING.search(ours(line)))]
     if endings or end.code == "exited":
         return endings[0] != _HANGUP if endings else end.status not in ("0", "16")
     return killed
@@ -328,4 +349,4 @@ def _silence(lines: tuple[Line, ...], facts: Circumstances) -> Reason:
 
 
 def _logged(lines: tuple[Line, ...], program: str, pattern: re.Pattern[str]) -> bool:
-    return any(line.program == program and pattern.search(line.text) for line in lines)
+    return any(line.program == program and pattern.search(ours(line)) for line in lines)

@@ -298,6 +298,7 @@ class Engine:
         for name in self._edges.files.tunnels():
             if name not in self.tunnels or self.tunnels[name].ended:
                 self._edges.files.remove(name)
+        self._edges.files.remove_drafts()
         self._edges.callouts.begin(self.tunnels)
         self.sync_routes()
         self._sync_clamp()

@@ -13,6 +13,8 @@ BAD_CONFIGURATION = PREFIX + "BadConfiguration"
 SUPERSEDED = PREFIX + "Superseded"
 TIMED_OUT = PREFIX + "TimedOut"
 SYSTEMD_REFUSED = PREFIX + "SystemdRefused"
+INVALID_ARGS = "org.freedesktop.DBus.Error.InvalidArgs"
+LIMITS_EXCEEDED = "org.freedesktop.DBus.Error.LimitsExceeded"
 FAILED = "org.freedesktop.DBus.Error.Failed"
 
 

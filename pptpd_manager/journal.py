@@ -177,7 +177,9 @@ def command(readings: Sequence[_Reading]) -> list[str]:
 def parse(output: bytes, run: str, pid: int, log_name: str) -> tuple[Line, ...]:
     """The lines of that run in journalctl's JSON, one object a line. Raises ValueError. Source: journalctl(1)."""
     lines = []
-    for entry in map(json.loads, filter(bytes.strip, output.splitlines())):
+    for entry in map(json.loads, filter(bytes.strip, output.split(b"\n"))):
+        if not isinstance(entry, dict):
+            raise ValueError(f"an object was expected, got {type(entry).__name__}")
         line = Line(_text(entry.get("SYSLOG_IDENTIFIER")), _text(entry.get("MESSAGE")))
         known = entry.get("_SYSTEMD_INVOCATION_ID")
         by_name = entry.get("_PID") == str(pid) if line.program == "pppd" else line.text.startswith(log_name + " ")
@@ -187,5 +189,9 @@ def parse(output: bytes, run: str, pid: int, log_name: str) -> tuple[Line, ...]:
 
 
 def _text(value: Any) -> str:
-    """A field's value: a text, or a list of byte values when it is not printable."""
-    return bytes(value).decode(errors="replace") if isinstance(value, list) else str(value or "")
+    """A field's value: a text, a list of bytes when it is not printable, of both when it is repeated."""
+    if not isinstance(value, list):
+        return str(value or "")
+    if all(isinstance(item, int) and 0 <= item < 256 for item in value):
+        return bytes(value).decode(errors="replace")
+    return _text(next((item for item in value if not isinstance(item, int)), None))

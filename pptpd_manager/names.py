@@ -88,7 +88,7 @@ class Names:
             if record and path.stem in tunnels and _runs(tunnels[path.stem], record.run):
                 self._records[path.stem] = record
             else:
-                path.unlink(missing_ok=True)
+                privatefile.remove(path)
         for name in self._resolvconf.left - set(tunnels):
             self._resolvconf.want(name, None)
         self.sync()
@@ -233,7 +233,7 @@ class Names:
         """The run is over."""
         del self._records[name]
         self._told.pop(name, None)
-        self._path(name).unlink(missing_ok=True)
+        privatefile.remove(self._path(name))
 
     def _path(self, name: str) -> Path:
         return self._directory / f"{name}.names"
@@ -274,8 +274,8 @@ def encode(record: Record) -> bytes:
 def decode(path: Path) -> Record | None:
     """What encode() wrote; None when it cannot be read."""
     try:
-        found = json.loads(path.read_bytes())
+        found = json.loads(privatefile.read(path))
         peer = found["peer"]
         return Record(str(found["run"]), None if peer is None else tuple(map(str, peer)), int(found["link"]))
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None

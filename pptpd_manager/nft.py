@@ -12,7 +12,7 @@ from pathlib import Path
 
 from gi.repository import Gio, GLib
 
-from pptpd_manager import clamp
+from pptpd_manager import clamp, privatefile
 from pptpd_manager.callback import guarded
 from pptpd_manager.optionfile import PROGRAMS_PATH
 from pptpd_manager.reasons import printable
@@ -74,7 +74,7 @@ class Nft:
             self._limit = 0
         why = "nft does not end" if late else _fault(child, result)
         if not why and not done:
-            self._trace.unlink(missing_ok=True)
+            privatefile.remove(self._trace)
         self._on_fault(why)
         self._next()
 

@@ -41,7 +41,10 @@ class Call:
 
     def reply(self, *values: Any) -> None:
         """End the call with values. A value that the XML does not allow raises TypeError, before the call ends."""
-        variant = GLib.Variant(self.signature, values)
+        self.reply_with(GLib.Variant(self.signature, values))
+
+    def reply_with(self, variant: GLib.Variant) -> None:
+        """End the call with values that are put together already."""
         self._end().return_value(variant)
         self._release()
 
@@ -76,8 +79,12 @@ class Exported:
         interface: Gio.DBusInterfaceInfo,
         methods: Mapping[str, Method],
         read: Read,
+        lasting_ms: int = 0,
     ) -> None:
-        """methods: by name, all that the XML has; read: gives all of its properties. Raises GLib.Error, ValueError."""
+        """methods: by name, all that the XML has; read: gives all of its properties. Raises GLib.Error, ValueError.
+
+        lasting_ms: how long the properties that were read serve also who asks next, unless changed() is called.
+        """
         self.con, self.path, self.name, self.methods, self._read = con, path, interface.name, methods, read
         declared = {method.name for method in interface.methods}
         if declared != set(methods):
@@ -88,6 +95,9 @@ class Exported:
         self._types = {property.name: property.signature for property in interface.properties}
         self._loud = {property.name for property in interface.properties if _emits(property) != "false"}
         self._told = self._typed(self._loud)
+        self._values: dict[str, GLib.Variant] = {}
+        self._lasting_us, self._fresh_until = lasting_ms * 1000, 0
+        self.version = 0  # of values()
         if _CLOSURES2:
             self._id = con.register_object_with_closures2(path, interface, self._on_call, self._on_get, None)
         else:
@@ -98,8 +108,15 @@ class Exported:
         self.con.unregister_object(self._id)
 
     def values(self) -> dict[str, GLib.Variant]:
-        """All properties, typed as the XML says."""
-        return self._typed(set(self._types))
+        """All properties, typed as the XML says; what was read a moment ago, so that many who ask cost little.
+
+        Before GLib 2.84 each GetAll asks once for each property.
+        """
+        if (now := GLib.get_monotonic_time()) >= self._fresh_until:
+            self._values = self._typed(set(self._types))
+            self._fresh_until = now + self._lasting_us
+            self.version += 1
+        return self._values
 
     def _typed(self, names: set[str]) -> dict[str, GLib.Variant]:
         read = {name: value for name, value in self._read().items() if name in names}
@@ -108,6 +125,7 @@ class Exported:
 
     def changed(self) -> None:
         """Tell the bus exactly the properties whose value differs from the one told last."""
+        self._fresh_until = 0
         now = self._typed(self._loud)
         news = {name: value for name, value in now.items() if not value.equal(self._told[name])}
         self._told = now
@@ -163,20 +181,29 @@ class ObjectManager:
     def __init__(self, con: Gio.DBusConnection, path: str, interface: Gio.DBusInterfaceInfo) -> None:
         """Export it at path. Raises GLib.Error."""
         self._objects: dict[str, Exported] = {}
+        self._reply: tuple[list[tuple[str, int]], GLib.Variant | None] = [], None
         self._own = Exported(con, path, interface, {"GetManagedObjects": self._get}, dict)
 
     def add(self, exported: Exported) -> None:
         """Tell of a new object."""
+        self._reply = [], None
         self._objects[exported.path] = exported
         self._own.emit("InterfacesAdded", "(oa{sa{sv}})", exported.path, {exported.name: exported.values()})
 
     def remove(self, exported: Exported) -> None:
         """Tell that an object is gone, and take it off the bus."""
+        self._reply = [], None
         self._objects.pop(exported.path).close()
         self._own.emit("InterfacesRemoved", "(oas)", exported.path, [exported.name])
 
     def _get(self, call: Call) -> None:
-        call.reply({path: {exported.name: exported.values()} for path, exported in self._objects.items()})
+        found = {path: {exported.name: exported.values()} for path, exported in self._objects.items()}
+        versions = [(path, self._objects[path].version) for path in found]
+        known, reply = self._reply
+        if reply is None or known != versions:
+            reply = GLib.Variant(call.signature, (found,))
+            self._reply = versions, reply
+        call.reply_with(reply)
 
 
 def _emits(property: Gio.DBusPropertyInfo) -> str:

@@ -147,13 +147,13 @@ def decode(text: bytes) -> Agenda:
                 Occasion(str(o["event"]), _commands(o["commands"]), _variables(o["variables"])) for o in value["queue"]
             ),
         )
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"no agenda: {error!r}") from None
 
 
 def _variables(value: list[list[str]]) -> Variables:
-    return tuple((name, text) for name, text in value)
+    return tuple((str(name), str(text)) for name, text in value)
 
 
 def _commands(value: list[list[str]]) -> tuple[Command, ...]:
-    return tuple(tuple(words) for words in value)
+    return tuple(tuple(map(str, words)) for words in value)

@@ -35,15 +35,20 @@ class OptionFiles:
         privatefile.write(self._path(tunnel), text)
 
     def read(self, tunnel: str) -> bytes:
-        """The tunnel's file; b"" when there is none."""
+        """The tunnel's file; b"" when there is none that can be one of ours."""
         try:
-            return self._path(tunnel).read_bytes()
+            return privatefile.read(self._path(tunnel))
         except OSError:
             return b""
 
     def remove(self, tunnel: str) -> None:
         """Remove the tunnel's file, if there is one."""
-        self._path(tunnel).unlink(missing_ok=True)
+        privatefile.remove(self._path(tunnel))
+
+    def remove_drafts(self) -> None:
+        """Remove what a manager that was killed had begun to write: there may be a password in it."""
+        for path in self._directory.glob("*.new"):
+            privatefile.remove(path)
 
     def tunnels(self) -> list[str]:
         """The tunnels that have a file."""

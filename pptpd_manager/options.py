@@ -1,8 +1,14 @@
-"""A text -> one option of pppd with its arguments, or BadText: what the manager sets is not set twice."""
+"""A text -> one option of pppd with its arguments, or BadText: what the manager sets is not set twice.
+
+Every option of pppd 2.4.9 and 2.5.2 is in one of two tables: ADVICE has those that are refused, TAKEN the others and
+how many arguments each takes. So what stands behind an option's last argument, in whatever quotes, is seen to be
+another option. Source: the option tables in pppd's *.c; `pppd show-options` of 2.5.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from .values import BadText
@@ -18,9 +24,12 @@ _ADVICE = (
     ("linkname", "it is the tunnel's name"),
     ("ipparam", "ipparam is the tunnel's name"),
     (
-        "pty connect disconnect init notty socket sync",
+        "pty connect disconnect welcome init notty socket sync",
         "the manager starts pptp itself; use the key 'server'",
     ),
+    ("multilink mp bundle", "a tunnel is one link with an interface of its own"),
+    ("noip -ip", "a tunnel is up when it has an IPv4 address"),
+    ("--help -h --version -v show-options", "pppd would print something and end"),
     ("file call", "pppd reads the options in this file only"),
     ("nodetach -detach detach updetach master_detach up_sdnotify dryrun", "the manager watches pppd itself"),
     ("persist nopersist maxfail holdoff demand", "the manager dials again by itself; use the key 'persist'"),
@@ -31,8 +40,9 @@ _ADVICE = (
     ("lcp-echo-failure", "use the key 'lcp-echo-failure'"),
     ("lcp-echo-adaptive", "the manager relies on regular echo requests"),
     ("usepeerdns", "use the key 'dns'"),
-    ("noipv6 +ipv6 ipv6", "use the key 'ipv6'"),
+    ("noipv6 -ipv6 +ipv6 ipv6", "use the key 'ipv6'"),
     ("ip-up-script ip-down-script", "use the key 'hooks'; /etc/ppp/ip-up.d and ip-down.d are run as well"),
+    ("defaultroute6 nodefaultroute6 -defaultroute6", "use the key 'default-route'"),
     (
         "defaultroute nodefaultroute -defaultroute defaultroute-metric replacedefaultroute noreplacedefaultroute",
         "use the key 'default-route'",
@@ -49,13 +59,52 @@ _ADVICE = (
     ("refuse-mschap-v2 -mschap-v2", "use the key 'refuse-mschap-v2'"),
     (
         "auth noauth require-eap require-pap require-chap require-mschap require-mschap-v2 "
-        "+eap +pap +chap +mschap +mschap-v2 login",
+        "+eap +pap +chap +mschap +mschap-v2 login need-peer-eap",
         "a PPTP server is not asked to authenticate itself",
     ),
 )
 
 ADVICE: Mapping[str, str] = MappingProxyType({word: advice for words, advice in _ADVICE for word in words.split()})
 """Each option of pppd that is refused -> why, or what to use. Old spellings too: pppd 2.4.9 takes them."""
+
+_TAKEN = (
+    (
+        0,
+        "+ipx -ac -all -am -bsdcomp -crtscts -d -deflate -ecp -ipx -mn -p -pc -predictor1 -proxyarp -vj -vjccomp "
+        "cdtrcts chapms-strip-domain crtscts debug default-asyncmap dump enable-session hide-password "
+        "ipcp-accept-local ipcp-accept-remote ipcp-no-address ipcp-no-addresses ipv6cp-accept-local "
+        "ipv6cp-accept-remote ipv6cp-noremote ipv6cp-nosend ipv6cp-use-ipaddr ipv6cp-use-persistent "
+        "ipv6cp-use-remotenumber ipx ipxcp-accept-local ipxcp-accept-network ipxcp-accept-remote ktune local lock "
+        "modem mppe-stateful mpshortseq ms-lanman noaccomp nobsdcomp nocdtrcts nocrtscts nodeflate nodeflatedraft "
+        "noecp noendpoint noipdefault noipx noktune nolock nomagic nomp nomppe-stateful nompshortseq nomultilink "
+        "nopcomp nopredictor1 noproxyarp noremoteip noresolvconf nosendip novj novjccomp papcrypt passive "
+        "predictor1 proxyarp receive-all silent srp-use-pseudonym tls-verify-key-usage usehostname usepeerwins "
+        "xonxoff",
+    ),
+    (
+        1,
+        "-as active-filter allow-ip allow-number asyncmap bsdcomp ca callback capath cert chap-interval "
+        "chap-max-challenge chap-restart chap-secrets chap-timeout child-timeout connect-delay crl crl-dir datarate "
+        "deflate domain eap-interval eap-max-rreq eap-max-sreq eap-restart eap-timeout endpoint escape idle "
+        "ip-pre-up-script ipcp-max-configure ipcp-max-failure ipcp-max-terminate ipcp-restart ipv6-down-script "
+        "ipv6-up-script ipv6cp-max-configure ipv6cp-max-failure ipv6cp-max-terminate ipv6cp-restart ipx-network "
+        "ipx-node ipx-router-name ipx-routing ipxcp-max-configure ipxcp-max-failure ipxcp-max-terminate "
+        "ipxcp-restart kdebug key lcp-max-configure lcp-max-failure lcp-max-terminate lcp-restart lcp-rtt-file "
+        "max-tls-version maxconnect maxoctets mo mo-direction mo-timeout mrru ms-dns ms-wins mschap-challenge "
+        "mschap2-peer-challenge net-down-script net-init-script net-pre-up-script netmask pap-max-authreq "
+        "pap-restart pap-secrets pap-timeout pass-filter pkcs12 plugin privgroup record remotenumber set "
+        "srp-interval srp-pn-secret stop-bits tls-verify-method unset vj-max-slots",
+    ),
+)
+TAKEN: Mapping[str, int] = MappingProxyType({word: count for count, words in _TAKEN for word in words.split()})
+"""Each other option of pppd -> the number of its arguments, the same in both versions."""
+
+# An administrator's own plugin is where packages put it: nobody but root can change it there.
+_PLUGIN = re.compile(r"[A-Za-z0-9_.+-]+|/usr/lib/(?!.*\.\./)[A-Za-z0-9_./+-]+")
+_ESCAPES: Mapping[str, str] = MappingProxyType(
+    {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "s": " ", "t": "\t"}
+)
+_OCTAL, _HEX = re.compile(r"[0-7]{1,3}"), re.compile(r"x([0-9A-Fa-f]{0,2})")
 
 
 def option(text: str) -> str:
@@ -66,44 +115,74 @@ def option(text: str) -> str:
         raise BadText("must be one line without control characters")
     if len(text.encode()) > MAX_BYTES:
         raise BadText(f"has {len(text.encode())} bytes; at most {MAX_BYTES}")
-    (first, _), *arguments = words(text) or [("", False)]
+    first, *arguments = words(text) or [""]
     if not first:
         raise BadText("names no option")
     if first in ADVICE:
         raise BadText(f"'{first}' cannot be set here: {ADVICE[first]}")
-    for word, bare in arguments:
-        if bare and word in ADVICE:
-            raise BadText(f"'{word}' looks like a second option; write one in each item")
+    if first.startswith("/"):
+        raise BadText("a device cannot be set here: the manager starts pptp itself; use the key 'server'")
+    _one(first, arguments)
+    if first == "plugin" and not _PLUGIN.fullmatch(arguments[0]):
+        raise BadText("a plugin is one of pppd's own, or a file below /usr/lib")
+    if first in ("set", "unset") and arguments[0].startswith("PPTP_"):
+        raise BadText("the variables PPTP_... are the manager's")
     return text
 
 
-def words(line: str) -> list[tuple[str, bool]]:
-    """The words of a line and whether each was written bare, without quotes and escapes. Raises BadText.
+def _one(first: str, arguments: Sequence[str]) -> None:
+    """Refuse a second option behind the first one. Of a plugin's own option the number of arguments is not known."""
+    count = TAKEN.get(first)
+    for word in arguments[count or 0 :]:
+        if word in ADVICE or word in TAKEN:
+            raise BadText(f"'{word}' looks like a second option; write one in each item")
+    if count is not None and len(arguments) != count:
+        wanted = "one argument" if count else "no argument"
+        raise BadText(f"'{first}' takes {wanted} and not {len(arguments)}; text with blanks needs quotes")
 
-    As getword() in pppd's options.c: quotes of both sorts anywhere in a word, a backslash also inside them,
-    and # ends a word and begins a comment. An open quote or a last backslash would take in the next line.
+
+def words(line: str) -> list[str]:
+    r"""The words of a line as pppd reads them. Raises BadText.
+
+    As getword() in pppd's options.c: quotes of both sorts anywhere in a word, a backslash also inside them, with
+    C's escapes, \s, \ooo and \xhh; # ends a word and begins a comment. An open quote or a last backslash would take in
+    the next line. A NUL, which would end the word for pppd, is refused.
     """
-    found: list[tuple[str, bool]] = []
-    pending, bare, quote, escaped = "", True, "", False
-    for c in line + " ":
-        if escaped:
-            pending, escaped = pending + c, False
-        elif c == "\\":
-            bare, escaped = False, True
+    found: list[str] = []
+    word: str | None = None
+    quote, at = "", 0
+    while at < len(line):
+        c, at = line[at], at + 1
+        if c == "\\":
+            escaped, at = _escaped(line, at)
+            word = (word or "") + escaped
         elif c == quote:
             quote = ""
         elif not quote and c in "\"'":
-            bare, quote = False, c
-        elif not quote and (c.isspace() or c == "#"):
-            if pending or not bare:
-                found.append((pending, bare))
-            pending, bare = "", True
+            word, quote = word or "", c
+        elif not quote and (c == " " or c == "#"):
+            if word is not None:
+                found.append(word)
+            word = None
             if c == "#":
                 break
         else:
-            pending += c
+            word = (word or "") + c
     if quote:
         raise BadText(f"the quote {quote} is not closed")
-    if pending or not bare:  # the blank put behind the line was escaped
+    return found if word is None else [*found, word]
+
+
+def _escaped(line: str, at: int) -> tuple[str, int]:
+    """What the escape means whose backslash stands before at, and where the next character is."""
+    if at == len(line):
         raise BadText("ends with a backslash")
-    return found
+    if match := _OCTAL.match(line, at):
+        value = int(match[0], 8) & 0xFF  # pppd keeps eight bits
+    elif match := _HEX.match(line, at):
+        value = int(match[1] or "0", 16)
+    else:
+        return _ESCAPES.get(line[at], line[at]), at + 1
+    if not value:
+        raise BadText("holds an escape for a NUL character")
+    return chr(value), match.end()

@@ -83,12 +83,13 @@ def plan(wants: Sequence[Want], table: Iterable[Route]) -> dict[str, Plan]:
     guarded = {prefix for want in wants for table, prefix in _guarded_places(want) if table == GUARD_TABLE}
     hiders = {want.config.name for want in wants if _hides(want)}
     closer = [(want.config.name, prefix) for want in wants for prefix in _some(want.config)] if hiders else []
+    peers = {want.link.peer for want in wants if want.link}
     found = {}
     for order, want in enumerate(wants):
         inside = [route for route in _inside(want, metrics, guarded) if _first(route, taken)]
         hidden = len(hiders) > (want.config.name in hiders)
         through = [prefix for name, prefix in closer if name != want.config.name] if hidden else []
-        routes = inside + _barred(want) + _to_servers(want, hidden, through)
+        routes = inside + _barred(want) + _to_servers(want, hidden, through, peers)
         found[want.config.name] = Plan(frozenset(routes), frozenset(_rules(want, order) + _guards(want)))
     return found
 
@@ -210,10 +211,13 @@ def _some(config: TunnelConfig) -> list[Prefix]:
     return [prefix for table, prefix in places if table == MAIN_TABLE and prefix.prefixlen]
 
 
-def _to_servers(want: Want, hidden: bool, through: Collection[Prefix]) -> list[Route]:
-    """The ways to the servers that the tunnel, its guard or its peer's address would hide.
+def _to_servers(
+    want: Want, hidden: bool, through: Collection[Prefix], peers: Collection[IPv4Address | None]
+) -> list[Route]:
+    """The ways to the servers that the tunnel, its guard or the address of a link's other end would hide.
 
     hidden: or another tunnel's default route would; through: closer prefixes of other tunnels, which may lead there.
+    peers: of all links; the kernel makes a route to each, and a server chooses its own.
     """
     hiding = [_place(want.config, entry) for entry in entries(want.config)]
     found = set()
@@ -222,7 +226,7 @@ def _to_servers(want: Want, hidden: bool, through: Collection[Prefix]) -> list[R
         inside = any(address in prefix and prefix.prefixlen > path.length for prefix in through)
         if hidden and not inside and not path.length:
             tables.add(MAIN_TABLE)
-        if want.link and want.link.peer == address:
+        if address in peers:
             tables.add(MAIN_TABLE)
         way = Route(IPv4Network(address), path.interface, path.gateway, source=path.source, onlink=path.onlink)
         found |= {replace(way, table=table) for table in tables}

@@ -46,8 +46,10 @@ _ALWAYS = (
     "hide-password",
 )
 _PLAIN = re.compile(rb"[A-Za-z0-9_./:,=+@%-]")
-_RECORD = re.compile(r"# run ([0-9a-f]{32}) of tunnel ([A-Za-z0-9_-]+): (\S+) is ([0-9.]+)(?:, path MTU ([0-9]+))?$")
-_NOTE = re.compile(rb"^# link MTU ([0-9]+)\n\Z", re.MULTILINE)
+_RECORD = re.compile(
+    r"# run ([0-9a-f]{32}) of tunnel ([A-Za-z0-9_-]+): (\S+) is ([0-9.]+)(?:, path MTU ([0-9]{1,5}))?$"
+)
+_NOTE = re.compile(rb"^# link MTU ([0-9]{1,5})\n\Z", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -136,11 +138,14 @@ def record(text: bytes) -> Record | None:
     if not match:
         return None
     note = _NOTE.search(text)
-    return Record(
-        *(match[1], match[2], match[3], IPv4Address(match[4]), int(match[5] or 0)),
-        mppe=b"nomppe" not in text.splitlines(),
-        link_mtu=int(note[1]) if note else 0,
-    )
+    try:
+        return Record(
+            *(match[1], match[2], match[3], IPv4Address(match[4]), int(match[5] or 0)),
+            mppe=b"nomppe" not in text.splitlines(),
+            link_mtu=int(note[1]) if note else 0,
+        )
+    except ValueError:  # 999.1 is no address
+        return None
 
 
 def noted(text: bytes, link_mtu: int) -> bytes:

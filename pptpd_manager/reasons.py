@@ -104,6 +104,13 @@ NAME_NOT_FOUND = Reason(
     "The server's name does not exist.",
     "Check 'server:', and the name server with: getent ahostsv4 {server}",
 )
+NAME_MISLEADS = Reason(
+    "name-misleads",
+    Phase.BEFORE,
+    Retry.LATER,
+    "The server's name leads to an address that no server can have.",
+    "Check the name server with: getent ahostsv4 {server}",
+)
 NAME_SERVER_SILENT = Reason(
     "name-server-silent",
     Phase.BEFORE,

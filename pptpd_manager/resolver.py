@@ -8,6 +8,7 @@ from ipaddress import IPv4Address
 from gi.repository import Gio, GLib
 
 from pptpd_manager import reasons
+from pptpd_manager.addresses import may_serve
 from pptpd_manager.callback import guarded
 from pptpd_manager.reasons import Failure, printable
 
@@ -37,8 +38,12 @@ class _Lookup:
     def _ask(self, server: str) -> None:
         def answered(resolver: Gio.Resolver, result: Gio.AsyncResult) -> None:
             try:
-                addresses = resolver.lookup_by_name_with_flags_finish(result)
-                self._addresses[server] = tuple(IPv4Address(address.to_string()) for address in addresses)
+                found = [IPv4Address(a.to_string()) for a in resolver.lookup_by_name_with_flags_finish(result)]
+                if good := tuple(filter(may_serve, found)):  # a name server may say anything
+                    self._addresses[server] = good
+                else:
+                    told = printable(f"{server} is {', '.join(map(str, found))}")
+                    self._failures[server] = Failure(reasons.NAME_MISLEADS, told)
             except GLib.Error as error:
                 gone = error.matches(Gio.resolver_error_quark(), Gio.ResolverError.NOT_FOUND)
                 reason = reasons.NAME_NOT_FOUND if gone else reasons.NAME_SERVER_SILENT

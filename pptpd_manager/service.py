@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.resources
+import re
 import time
 from collections import defaultdict
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from gi.repository import Gio, GLib
 
 from pptpd_manager import VERSION, errors, events
 from pptpd_manager.callback import guarded
+from pptpd_manager.callers import Callers
 from pptpd_manager.config import interface_name, name_fault
 from pptpd_manager.diagnosis import Exit
 from pptpd_manager.dns import LinkDns
@@ -26,9 +28,13 @@ from pptpd_manager.settings import Settings
 from pptpd_manager.timers import Timers
 from pptpd_manager.tunnel import State, Tunnel
 from pptpd_manager.units import Units, escape, unit_name
+from pptpd_manager.values import show
 
 NAME, PATH = "org.pptpmanager1", "/org/pptpmanager1"
 GRACE_SECONDS = 15.0  # what a Connect waits over connect-timeout, for pppd's end and the reason
+
+_RUN = re.compile(r"[0-9a-f]{32}")
+LASTING_MS = 50  # a tunnel's properties are put together no more often than that, however many ask
 
 
 @dataclass
@@ -66,6 +72,7 @@ class Service:
         """reload: reads the configuration again, or raises ConfigError. Raises GLib.Error."""
         self._con, self._engine, self._units, self._timers = con, engine, units, timers
         self._settings, self._reload_settings = settings, reload
+        self._callers = Callers(con, self._left)
         self._waiting: defaultdict[str, _Waiting] = defaultdict(_Waiting)
         self._times: dict[str, _Times] = {}
         self._tunnels: dict[str, Exported] = {}
@@ -119,6 +126,7 @@ class Service:
                     "Reconnect": lambda call: self._reconnect(call, name),
                 },
                 lambda: self._properties(name),
+                LASTING_MS,
             )
             self._objects.add(exported)
         elif exported:
@@ -185,12 +193,28 @@ class Service:
             return
         waiting, calls[:] = calls[:], []
         for call in waiting:
+            self._no_longer(call)
             call.reply()
 
     def _fail(self, calls: list[Call], error: DBusError) -> None:
         waiting, calls[:] = calls[:], []
         for call in waiting:
+            self._no_longer(call)
             call.fail(error)
+
+    def _no_longer(self, call: Call) -> None:
+        """The call does not wait any more."""
+        self._timers.cancel(call)
+        self._callers.done(call)
+
+    def _left(self, call: Call) -> None:
+        """Nobody waits for the answer to the call any more. What it has set going goes on."""
+        self._timers.cancel(call)
+        for waiting in self._waiting.values():
+            for calls in (waiting.connects, waiting.disconnects):
+                if call in calls:
+                    calls.remove(call)
+        call.fail(DBusError(errors.FAILED, "the caller has left"))
 
     # --- org.pptpmanager1.Manager, and the same methods of org.pptpmanager1.Tunnel ---
 
@@ -202,17 +226,22 @@ class Service:
 
     def _wait_for_up(self, call: Call, name: str, event: events.Event) -> None:
         tunnel = self._known(name)
+        self._callers.check(call)
         self._waiting[name].connects.append(call)
+        self._engine.feed(name, event)
+        if call.done:  # a timer and a subscription each cost some memory for good: a leak of PyGObject's
+            return
+        self._callers.wait(call)
         turns = max(1, len(tunnel.candidates), len(tunnel.config.servers) if tunnel.config else 0)
         limit = turns * (tunnel.config.connect_timeout if tunnel.config else 0) + GRACE_SECONDS
         self._timers.start(call, limit, lambda: self._give_up_on(call, name))
-        self._engine.feed(name, event)
 
     def _give_up_on(self, call: Call, name: str) -> None:
         """A call that nothing answered; the tunnel may be waiting for the network or a stop was faster."""
         waiting = self._waiting[name].connects
         if call in waiting:
             waiting.remove(call)
+            self._callers.done(call)
             state = self._engine.tunnels[name].state.value if name in self._engine.tunnels else "unknown"
             call.fail(
                 DBusError(
@@ -226,10 +255,13 @@ class Service:
             self._known(name)
         idle = self._engine.tunnels[name].state is State.IDLE
         if not idle:
+            self._callers.check(call)
             self._waiting[name].disconnects.append(call)
         self._engine.feed(name, events.DisconnectAsked())
         if idle:
             call.reply()
+        elif not call.done:
+            self._callers.wait(call)
 
     def _reload(self, call: Call) -> None:
         self._reload_settings()
@@ -262,7 +294,7 @@ class Service:
             )
         there = ", ".join(self._settings.config.tunnels) or "none"
         raise DBusError(
-            errors.UNKNOWN_TUNNEL, f"there is no tunnel '{name}' in {self._settings.path}; there are: {there}"
+            errors.UNKNOWN_TUNNEL, f"there is no tunnel {show(name)} in {self._settings.path}; there are: {there}"
         )
 
     def _manager_properties(self) -> dict[str, Any]:
@@ -279,6 +311,7 @@ class Service:
     # --- org.pptpmanager1.Unit ---
 
     def _dial(self, call: Call, name: str, run: str, pid: int, seen: str) -> None:
+        _check(run)
         if fault := name_fault(name):
             return call.reply(f"exit {events.CONFIG} No tunnel can have that name: {printable(fault)}.")
         self._replace(self._waiting[name].dials, call, run)
@@ -286,12 +319,14 @@ class Service:
         self._engine.feed(name, events.DialAsked(run, seen, pid))
 
     def _ready(self, call: Call, name: str, run: str) -> None:
+        _check(run)
         if fault := name_fault(name):
             return call.reply(f"down {printable(fault)}")
         self._replace(self._waiting[name].readies, call, run)
         self._engine.feed(name, events.ReadyAsked(run))
 
     def _ended(self, call: Call, name: str, run: str, code: str, status: str) -> None:
+        _check(run)
         if name_fault(name):
             return call.reply()
         self._replace(self._waiting[name].ends, call, run)
@@ -394,6 +429,12 @@ def _interfaces(file: str) -> dict[str, Gio.DBusInterfaceInfo]:
     """The interfaces in a file of dbus/, by name."""
     text = (importlib.resources.files("pptpd_manager") / "dbus" / file).read_text()
     return {interface.name: interface for interface in Gio.DBusNodeInfo.new_for_xml(text).interfaces}
+
+
+def _check(run: str) -> None:
+    """Raises DBusError when run is no invocation id: it becomes a word for pppd and for journalctl."""
+    if not _RUN.fullmatch(run):
+        raise DBusError(errors.INVALID_ARGS, f"{show(run)} is no invocation id of systemd's")
 
 
 def _object(tunnel: str) -> str:

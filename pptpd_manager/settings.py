@@ -63,4 +63,4 @@ class Settings:
             privatefile.write(self._accepted, text.encode())
         except OSError as error:
             log.warning("the good configuration cannot be kept for a restart: %s", error)
-            self._accepted.unlink(missing_ok=True)  # better none than one that is out of date
+            privatefile.remove(self._accepted)  # better none than one that is out of date

@@ -279,6 +279,7 @@ def test_the_next_manager_goes_on_with_the_queue_when_the_running_one_ends(bare:
 def test_a_memory_that_cannot_be_read(bare: World) -> None:
     bare.runtime.mkdir(0o700)
     (bare.runtime / "office.hooks").write_text('{"told": 7}')
+    (bare.runtime / "office.hooks").chmod(0o600)
     hooked(bare)
     assert not list(bare.runtime.glob("*.hooks"))
     text = "WARNING: tunnel office: what its hooks were told is lost: no agenda: "

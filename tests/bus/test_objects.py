@@ -236,6 +236,38 @@ def test_changed_tells_exactly_what_changed(server: Client, client: Client) -> N
     assert told() == []
 
 
+def test_properties_that_last_are_not_read_for_each_who_asks(server: Client, client: Client) -> None:
+    read: list[int] = []
+
+    def values() -> dict[str, Any]:
+        read.append(1)
+        return ALL | {"Count": len(read)}
+
+    exported = Exported(server.con, PATH, THING, {"Echo": never, "Later": never, "Break": never}, values, 60_000)
+    asked = [reply(server, client, PROPERTIES + ".GetAll", "org.test.Thing")["Count"] for _ in range(5)]
+    assert asked == [asked[0]] * 5
+    before = len(read)
+    exported.changed()
+    assert reply(server, client, PROPERTIES + ".Get", "org.test.Thing", "Count") == before + 2, "changed() is heard"
+
+
+def test_managed_objects_are_told_anew_when_one_changes(server: Client, client: Client) -> None:
+    manager = ObjectManager(server.con, "/org/test", MANAGER)
+    ask_manager = "org.freedesktop.DBus.ObjectManager.GetManagedObjects"
+    values = dict(ALL)
+    methods = {"Echo": never, "Later": never, "Break": never}
+    exported = Exported(server.con, PATH, THING, methods, lambda: values, 60_000)
+    manager.add(exported)
+    name = server.con.get_unique_name()
+    for _ in range(2):
+        assert client.call(name, "/org/test", ask_manager) == {PATH: {"org.test.Thing": ALL}}
+    values["Colour"] = "blue"
+    exported.changed()
+    assert client.call(name, "/org/test", ask_manager) == {PATH: {"org.test.Thing": ALL | {"Colour": "blue"}}}
+    manager.remove(exported)
+    assert client.call(name, "/org/test", ask_manager) == {}
+
+
 def test_emit(server: Client, client: Client) -> None:
     thing = Thing(server.con)
     reply(server, client, "org.test.Thing.Echo", "the client's watch is known to the bus")

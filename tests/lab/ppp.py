@@ -8,6 +8,7 @@ Sources: RFC 1661 (LCP), 1334 (PAP), 1994 (CHAP), 2433 and 2759 (MS-CHAP), 1962 
 from __future__ import annotations
 
 import hashlib
+import socket
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -46,7 +47,8 @@ class Manner:
     ccp: ack; reject; ignore; protocol-reject; stateful or 40-bit, proposed instead; stateful-request, asked for after
         an ack; require: asked for before anything, and the end when the client will not.
     ipcp: ack, with GIVEN for a client that asks for an address; other-address: GIVEN for all; no-address: may not
-        ask; zero: 0.0.0.0 is fine; ignore; protocol-reject; no-peer-address: nothing about the server's own.
+        ask; zero: 0.0.0.0 is fine; ignore; protocol-reject; no-peer-address: nothing about the server's own;
+        addresses:CLIENT,SERVER: these, and no others.
     password: what the proof of MS-CHAPv2 is made of.
     """
 
@@ -66,7 +68,7 @@ class Manner:
             "refused": "terminate abort insist mute",
             "login": "accept mute failure unproven malformed",
             "ccp": "ack reject ignore protocol-reject stateful 40-bit stateful-request require",
-            "ipcp": "ack other-address no-address zero ignore protocol-reject no-peer-address",
+            "ipcp": "ack other-address no-address zero ignore protocol-reject no-peer-address addresses",
         }
         for key, known in words.items():
             if word(getattr(self, key)) not in known.split():
@@ -333,7 +335,14 @@ class Ppp:
             self.reached.add("up")
 
     def _request_ipcp(self, with_address: bool) -> None:
-        self._ask(IPCP, CONF_REQ, encode_options((ADDRESS_OPTION, OWN)) if with_address else b"")
+        self._ask(IPCP, CONF_REQ, encode_options((ADDRESS_OPTION, self._addresses()[1])) if with_address else b"")
+
+    def _addresses(self) -> tuple[bytes, bytes]:
+        """The client's address and the server's."""
+        if word(self.manner.ipcp) != "addresses":
+            return GIVEN, OWN
+        client, server = text(self.manner.ipcp).decode().split(",")
+        return socket.inet_aton(client), socket.inet_aton(server)
 
     def _answer_ipcp(self, packet: Packet) -> None:
         """Refuse what is not an address, or any address; then name another address; else agree."""
@@ -343,16 +352,16 @@ class Ppp:
         if refused:
             self._reply(packet, CONF_REJ, encode_options(*refused))
         elif any(self._wrong(value) for _, value in offered):
-            self._reply(packet, CONF_NAK, encode_options((ADDRESS_OPTION, GIVEN)))
+            self._reply(packet, CONF_NAK, encode_options((ADDRESS_OPTION, self._addresses()[0])))
         else:
             self._agreed.add((IPCP, "theirs"))
             self._reply(packet, CONF_ACK, packet.body)
 
     def _wrong(self, address: bytes) -> bool:
         """Whether a client may not have that address."""
-        match self.manner.ipcp:
-            case "other-address":
-                return address != GIVEN
+        match word(self.manner.ipcp):
+            case "other-address" | "addresses":
+                return address != self._addresses()[0]
             case "zero":
                 return False
         return not any(address)

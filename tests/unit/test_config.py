@@ -207,6 +207,9 @@ SERVERS = [
     ("a.example:1723", "'a.example:1723' has a port; PPTP's port is always 1723, write the host alone"),
     ("10.0.0.1:1723", "'10.0.0.1:1723' has a port; PPTP's port is always 1723, write the host alone"),
     ("pptp://a:pw@b", "write the host alone, not a URL or user@host"),
+    ("127.0.0.1", "'127.0.0.1' cannot be a server's address"),
+    ("0.1.2.3", "'0.1.2.3' cannot be a server's address"),
+    ("240.0.0.1", "'240.0.0.1' cannot be a server's address"),
     ("a@b", "write the host alone, not a URL or user@host"),
     ("a_b", "'a_b' is not a host name (letters, digits, inner hyphens and dots)"),
     ("-a", "'-a' is not a host name (letters, digits, inner hyphens and dots)"),
@@ -226,7 +229,7 @@ def test_server_refused(server: str, message: str) -> None:
 
 @pytest.mark.parametrize(
     "server",
-    ["a", "A-1.b", "192.0.2.1", "127.0.0.1", "vpn.example.com.", "1and1.example", "a.4c", f"{'a.' * 126}a"],
+    ["a", "A-1.b", "192.0.2.1", "223.255.255.255", "vpn.example.com.", "1and1.example", "a.4c", f"{'a.' * 126}a"],
 )
 def test_server_taken(server: str) -> None:
     assert tunnel(base=BASE.replace("vpn.example.com", server)).server == server
@@ -413,9 +416,27 @@ OPTIONS = [
     ("idle\t600", "must be one line without control characters"),
     ("set A=" + "x" * 995, "has 1001 bytes; at most 1000"),
     ("password hunter2", "'password' cannot be set here: use the key 'password'"),
-    ('"pass"wo\\rd hunter2', "'password' cannot be set here: use the key 'password'"),
+    ('"pass"wo\\162d hunter2', "'password' cannot be set here: use the key 'password'"),
+    ("\\160ersist", "'persist' cannot be set here: the manager dials again by itself; use the key 'persist'"),
+    ("\\x70ersist", "'persist' cannot be set here: the manager dials again by itself; use the key 'persist'"),
+    ("\\560ersist", "'persist' cannot be set here: the manager dials again by itself; use the key 'persist'"),
+    ("persist\\0x", "holds an escape for a NUL character"),
+    ("persist\\x", "holds an escape for a NUL character"),
     ("ipparam x", "'ipparam' cannot be set here: ipparam is the tunnel's name"),
     ("idle 600 nodetach", "'nodetach' looks like a second option; write one in each item"),
+    ('idle 600 "nodetach"', "'nodetach' looks like a second option; write one in each item"),
+    ("idle 600 debug", "'debug' looks like a second option; write one in each item"),
+    ("debug 'persist'", "'persist' looks like a second option; write one in each item"),
+    ("radius-x 600 \\x6eodetach", "'nodetach' looks like a second option; write one in each item"),
+    ("idle", "'idle' takes one argument and not 0; text with blanks needs quotes"),
+    ("debug 7", "'debug' takes no argument and not 1; text with blanks needs quotes"),
+    ("set A=a b", "'set' takes one argument and not 2; text with blanks needs quotes"),
+    ("/dev/ttyS0", "a device cannot be set here: the manager starts pptp itself; use the key 'server'"),
+    ("plugin /tmp/x.so", "a plugin is one of pppd's own, or a file below /usr/lib"),
+    ("plugin ../x.so", "a plugin is one of pppd's own, or a file below /usr/lib"),
+    ("plugin /usr/lib/../../tmp/x.so", "a plugin is one of pppd's own, or a file below /usr/lib"),
+    ("set PPTP_RUN=0", "the variables PPTP_... are the manager's"),
+    ("unset \\120PTP_RUN", "the variables PPTP_... are the manager's"),
 ]
 
 
@@ -450,6 +471,9 @@ def test_options_taken() -> None:
         "debug",
         "idle 600",
         "plugin passwordfd.so",
+        "plugin /usr/lib/pppd/2.4.9/passwordfd.so",
+        "radius-config-file /etc/radius 7",
+        "10.1.2.3:10.1.2.4",
         'set A="a \' b"',
         'domain "call"',
         "debug # nodetach",
@@ -461,16 +485,17 @@ def test_options_taken() -> None:
 @pytest.mark.parametrize(
     ("line", "words"),
     [  # each seen with pppd 2.4.9, which names the first word in "unrecognized option"
-        ('zz"a b"c d', [("zza bc", False), ("d", True)]),
-        ("zz\\ b c", [("zz b", False), ("c", True)]),
-        ("zz#b c", [("zz", True)]),
-        ("\"a'b\" 'a\\'b'", [("a'b", False), ("a'b", False)]),
-        ("  a   b  ", [("a", True), ("b", True)]),
-        ("''", [("", False)]),
+        ('zz"a b"c d', ["zza bc", "d"]),
+        ("zz\\ b c", ["zz b", "c"]),
+        ("zz#b c", ["zz"]),
+        ("\"a'b\" 'a\\'b'", ["a'b", "a'b"]),
+        ("  a   b  ", ["a", "b"]),
+        ("''", [""]),
         ("# a", []),
+        (r"\160ersis\x74 \s\n\q\1609", ["persist", " \nqp9"]),
     ],
 )
-def test_words(line: str, words: list[tuple[str, bool]]) -> None:
+def test_words(line: str, words: list[str]) -> None:
     assert options.words(line) == words
 
 
@@ -749,6 +774,16 @@ tunnels:
     )
     assert found.tunnels["a"].routes == (entry("10.0.0.0/8"),)
     assert found.tunnels["a"].mtu == 1000
+
+
+@pytest.mark.parametrize("loader", LOADERS)
+def test_a_billion_laughs(loader: type) -> None:
+    """Nine lists of nine of the list before."""
+    lists = ["defaults:", "  routes: &a [lol, lol, lol]"]
+    lists += [f"  k{n}: &{chr(ord('a') + n)} [{', '.join(['*' + chr(ord('a') + n - 1)] * 9)}]" for n in range(1, 10)]
+    with using(loader):
+        found = messages("\n".join([*lists, "tunnels:", "  work: {routes: *j}"]))
+    assert len(found) < 40 and all(len(message) < 300 for message in found)
 
 
 def test_aliases_of_texts_and_lists() -> None:

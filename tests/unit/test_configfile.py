@@ -144,6 +144,36 @@ def test_size(path: pathlib.Path) -> None:
     assert message(path) == f"{path}: is larger than 1 MiB"
 
 
+@pytest.mark.parametrize("times", [1, 2, 3])
+def test_changed_while_it_is_read(path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, times: int) -> None:
+    """A half of the old one and a half of the new one may be good YAML, with fewer tunnels than either."""
+    left = [times]
+    judge = configfile._fault
+
+    def change(status: os.stat_result, quoted: str) -> str:
+        if left[0]:
+            left[0] -= 1
+            with path.open("a") as file:
+                file.write("# more\n")
+        return judge(status, quoted)
+
+    monkeypatch.setattr(configfile, "_fault", change)
+    if times < configfile.TRIES:
+        assert configfile.read(str(path)) == "tunnels: {}\n" + "# more\n" * times
+    else:
+        assert message(path) == f"{path}: is being changed; try again when that is done"
+
+
+def test_a_hundred_megabytes_are_not_read(path: pathlib.Path) -> None:
+    with path.open("r+b") as file:
+        file.truncate(100 << 20)
+    before = pathlib.Path("/proc/self/io").read_text()
+    assert message(path) == f"{path}: is larger than 1 MiB"
+    after = pathlib.Path("/proc/self/io").read_text()
+    read = [int(text.split()[1]) for text in (before, after)]  # rchar, the bytes of all read(2); proc(5)
+    assert read[1] - read[0] < 3 << 20
+
+
 def test_no_descriptor_is_left(path: pathlib.Path) -> None:
     before = len(os.listdir("/proc/self/fd"))
     configfile.read(str(path))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pptpd_manager import reasons
-from pptpd_manager.diagnosis import Circumstances, Exit, Line, diagnose
+from pptpd_manager.diagnosis import CAUSES, ENDINGS, Circumstances, Exit, Line, diagnose
 from pptpd_manager.reasons import Failure, Reason
 
 
@@ -436,3 +438,90 @@ def test_a_servers_words_are_printable_and_short() -> None:
         [pppd('MS-CHAP authentication failed: \x1b[31m"no"\\ \N{SNOWMAN}' + "x" * 500)], Exit("exited", "19")
     )
     assert failure.detail == "?[31m?no?? ?" + "x" * (120 - 12)
+
+
+# --- what a server may write ---
+
+# How a line begins that goes on with the server's own words, and what can be read out of those: their reasons.
+_SAID = {
+    reasons.ACCOUNT_RESTRICTED,
+    reasons.ACCOUNT_DISABLED,
+    reasons.ACCOUNT_LOCKED,
+    reasons.ACCOUNT_EXPIRED,
+    reasons.PASSWORD_EXPIRED,
+    reasons.ACCOUNT_NO_DIALIN,
+    reasons.PASSWORD_NOT_CHANGED,
+    reasons.WRONG_PASSWORD,
+}
+REPEATED = {
+    "MS-CHAP authentication failed: ": _SAID,
+    "Unknown MS-CHAP authentication failure: ": {reasons.WRONG_PASSWORD, reasons.HUNG_UP},
+    "CHAP authentication failed: ": {reasons.WRONG_PASSWORD},
+    "PAP authentication failed: ": {reasons.WRONG_PASSWORD},
+    "LCP terminated by peer (": {reasons.AUTH_PROTOCOL_REFUSED, reasons.MPPE_DEMANDED, reasons.PPP_REFUSED},
+    "IPCP terminated by peer (": {reasons.HUNG_UP},
+    "CHAP authentication succeeded: ": {reasons.HUNG_UP},
+    "Remote message: ": {reasons.HUNG_UP},
+    'EAP: Notification "': {reasons.HUNG_UP},
+    'EAP: Identity prompt "': {reasons.HUNG_UP},
+    'rcvd [LCP TermReq id=0x2 "': {reasons.HUNG_UP},
+    'rcvd [CHAP Failure id=0x1 "': {reasons.HUNG_UP},
+}
+# Words of every rule, and of what is asked of a log besides.
+WORDS = [re.sub(r"\\b|\\|\(\?:|\(\?!.*?\)|[?^$()*+]|\[.*?\]", "", part) for rule in CAUSES + ENDINGS for part in
+         rule.pattern.pattern.split("|")]  # fmt: skip
+WORDS += [
+    "authentication succeeded",
+    "local  IP address",
+    "Modem hangup",
+    "Terminating on signal 15",
+    "Fatal signal 11",
+]
+WORDS += [
+    "MPPE 128-bit stateless compression enabled",
+    "LCP: timeout sending Config-Requests",
+    "Exit.",
+    "\n",
+    "\x1b[2J",
+]
+said = st.lists(st.sampled_from(WORDS) | st.text(max_size=20), max_size=5).map(" ".join)
+
+
+@given(st.sampled_from(sorted(REPEATED)), said)
+@example("MS-CHAP authentication failed: ", "unrecognized option 'x'")  # was "pppd does not accept its options"
+@example("MS-CHAP authentication failed: ", "/dev/ppp: No such file or directory")
+@example("LCP terminated by peer (", "No response to 4 echo-requests")
+@example("Remote message: ", "Modem hangup authentication succeeded")
+def test_a_servers_words_are_taken_for_nothing_else(prefix: str, text: str) -> None:
+    """Whatever it says: it may tell why it refuses, but not speak for pppd, for pptp or for this machine."""
+    failure = diagnose([CALLED, pppd(prefix + text), HANGUP], Exit("exited", "16"))
+    assert failure.reason in REPEATED[prefix]
+    assert reasons.printable(failure.detail) == failure.detail
+
+
+@given(st.sampled_from(sorted(REPEATED)), said, st.sampled_from(["19", "16", "10"]))
+def test_a_servers_words_hide_no_known_reason(prefix: str, text: str, status: str) -> None:
+    for cause in (pptp("connect: Connection refused"), pppd("Serial line is looped back."), REFUSED):
+        known = diagnose([cause], Exit("exited", status)).reason
+        found = diagnose([pppd(prefix + text), cause, pppd(prefix + text)], Exit("exited", status)).reason
+        assert found is known or found in REPEATED[prefix] - {reasons.HUNG_UP}, "two causes: the login's may be first"
+
+
+noise = st.text().filter(lambda text: not any(rule.match(Line(name, text)) for rule in CAUSES + ENDINGS
+                                              for name in ("pppd", "pptp")))  # fmt: skip
+
+
+@given(st.lists(st.builds(Line, st.sampled_from(["pppd", "pptp", "sshd"]), noise), max_size=8), st.data())
+def test_other_lines_hide_no_known_reason(others: list[Line], data: st.DataObject) -> None:
+    for rule_line, reason in KNOWN:
+        lines = list(others)
+        lines.insert(data.draw(st.integers(0, len(lines))), rule_line)
+        assert diagnose(lines, Exit("exited", "16")).reason is reason
+
+
+KNOWN = [
+    (pptp("connect: Connection refused"), reasons.TCP_REFUSED),
+    (pppd("MS-CHAP authentication failed: E=691 Authentication failure"), reasons.WRONG_PASSWORD),
+    (pppd("MPPE required but peer refused"), reasons.MPPE_REFUSED),
+    (pppd("No response to 8 echo-requests"), reasons.PEER_DEAD),
+]

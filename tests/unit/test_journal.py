@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pptpd_manager import journal
 from pptpd_manager.diagnosis import Line
@@ -76,3 +79,26 @@ def test_the_fields_of_a_tunnels_record() -> None:
     assert journal.of_tunnel("office", "pptp@office.service", state="up", reason="") == {
         "fields": {"OBJECT_SYSTEMD_UNIT": "pptp@office.service", "PPTP_TUNNEL": "office", "PPTP_STATE": "up"}
     }
+
+
+values = st.none() | st.text() | st.integers() | st.lists(st.integers(-1, 300) | st.text() | st.none(), max_size=5)
+
+
+@given(st.lists(st.dictionaries(st.sampled_from(["SYSLOG_IDENTIFIER", "MESSAGE", "_PID"]), values), max_size=4))
+def test_no_entry_hides_another(odd: list[dict[str, object]]) -> None:
+    """Fields may be missing, repeated, or of bytes that are no text. Source: systemd.io/JOURNAL_EXPORT_FORMATS."""
+    known = entry("pppd", "Modem hangup")
+    others = [{**fields, "_SYSTEMD_INVOCATION_ID": RUN} for fields in odd]
+    assert Line("pppd", "Modem hangup") in parse(printed(*others, known, *others), RUN, PID, NAME)
+
+
+@given(st.binary(max_size=60))
+def test_any_output_is_lines_or_a_value_error(output: bytes) -> None:
+    with contextlib.suppress(ValueError):
+        parse(output, RUN, PID, NAME)
+
+
+@pytest.mark.parametrize("output", [b"7\n", b"[]\n", b'"text"\n', b"null\n"])
+def test_what_is_no_entry(output: bytes) -> None:
+    with pytest.raises(ValueError, match="an object was expected"):
+        parse(output, RUN, PID, NAME)

@@ -120,3 +120,12 @@ def test_tunnels(directory: Path) -> None:
     (directory / "accepted.yaml").write_text("")
     (directory / "c.new").write_text("")
     assert files.tunnels() == ["4-b_C", "a", "b"]
+
+
+def test_drafts_of_a_killed_manager_are_removed(directory: Path) -> None:
+    files = OptionFiles(str(directory))
+    files.write("a", b"text")
+    for name in ("a.new", "accepted.new", "x y.new"):
+        (directory / name).write_text("password")
+    files.remove_drafts()
+    assert [path.name for path in directory.iterdir()] == ["a.options"]

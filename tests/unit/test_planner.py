@@ -201,6 +201,15 @@ def test_the_default_route_or_guard_of_one_tunnel_spares_the_server_of_another(
     assert near["home"].routes == set(), "which is closer, so nothing hides it"
 
 
+def test_a_peer_with_the_address_of_another_tunnels_server_is_spared() -> None:
+    """A server chooses its own address, and could have the other's packets come to it."""
+    one = Want(CONFIG, LINK, ((SERVER, PATH),))
+    for peer, routes in ((OTHER_SERVER, {TO_OTHER_SERVER}), (IPv4Address("10.9.0.1"), set[Route]())):
+        two = Want(OTHER, None, ((OTHER_SERVER, PATH),))
+        plans = planner.plan([replace(one, link=replace(LINK, peer=peer)), two], TABLE)
+        assert plans["home"].routes == routes
+
+
 def test_a_default_route_in_a_table_of_its_own_hides_no_server() -> None:
     own = replace(FULL, table=100, rules=(RuleEntry(fwmark=(1, 255)),))
     plans = planner.plan([Want(own, LINK), Want(OTHER, None, ((OTHER_SERVER, PATH),))], TABLE)

@@ -277,6 +277,8 @@ def test_mppe_is_required(how: str) -> None:
         ("ack", "00000000", [(CONF_NAK, "03060a4d0002"), (CONF_REQ, "03060a4d0001")]),
         ("ack", "0a010203", [(CONF_ACK, "03060a010203"), (CONF_REQ, "03060a4d0001")]),
         ("other-address", "0a010203", [(CONF_NAK, "03060a4d0002"), (CONF_REQ, "03060a4d0001")]),
+        ("addresses:7.7.7.7,8.8.8.8", "00000000", [(CONF_NAK, "030607070707"), (CONF_REQ, "030608080808")]),
+        ("addresses:7.7.7.7,8.8.8.8", "07070707", [(CONF_ACK, "030607070707"), (CONF_REQ, "030608080808")]),
         ("no-address", "00000000", [(CONF_REJ, "030600000000"), (CONF_REQ, "03060a4d0001")]),
         ("zero", "00000000", [(CONF_ACK, "030600000000"), (CONF_REQ, "03060a4d0001")]),
         ("ignore", "00000000", []),

@@ -14,6 +14,9 @@ SUPERSEDED = PREFIX + "Superseded"
 TIMED_OUT = PREFIX + "TimedOut"
 SYSTEMD_REFUSED = PREFIX + "SystemdRefused"
 FAILED = "org.freedesktop.DBus.Error.Failed"
+ACCESS_DENIED = "org.freedesktop.DBus.Error.AccessDenied"
+INTERACTIVE_AUTHORIZATION_REQUIRED = "org.freedesktop.DBus.Error.InteractiveAuthorizationRequired"
+LIMITS_EXCEEDED = "org.freedesktop.DBus.Error.LimitsExceeded"
 
 
 class DBusError(Exception):

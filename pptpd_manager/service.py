@@ -11,15 +11,16 @@ from typing import Any
 
 from gi.repository import Gio, GLib
 
-from pptpd_manager import VERSION, errors, events
-from pptpd_manager.callback import guarded
+from pptpd_manager import VERSION, errors, events, remote
+from pptpd_manager.admission import Admission
+from pptpd_manager.authorization import Action, Request
 from pptpd_manager.config import interface_name, name_fault
 from pptpd_manager.diagnosis import Exit
 from pptpd_manager.dns import LinkDns
 from pptpd_manager.engine import Engine
 from pptpd_manager.errors import DBusError
 from pptpd_manager.names import Standing
-from pptpd_manager.objects import Call, Exported, ObjectManager
+from pptpd_manager.objects import Call, Exported, Method, ObjectManager
 from pptpd_manager.reasons import Failure, printable
 from pptpd_manager.routes import Route
 from pptpd_manager.settings import Settings
@@ -66,6 +67,7 @@ class Service:
         """reload: reads the configuration again, or raises ConfigError. Raises GLib.Error."""
         self._con, self._engine, self._units, self._timers = con, engine, units, timers
         self._settings, self._reload_settings = settings, reload
+        self._admission = Admission(con, timers)
         self._waiting: defaultdict[str, _Waiting] = defaultdict(_Waiting)
         self._times: dict[str, _Times] = {}
         self._tunnels: dict[str, Exported] = {}
@@ -76,10 +78,10 @@ class Service:
             PATH,
             interfaces["org.pptpmanager1.Manager"],
             {
-                "Connect": self._connect,
-                "Disconnect": self._disconnect,
-                "Reconnect": self._reconnect,
-                "Reload": self._reload,
+                "Connect": self._admitted(Action.CONNECT, self._connect),
+                "Disconnect": self._admitted(Action.DISCONNECT, self._disconnect),
+                "Reconnect": self._admitted(Action.CONNECT, self._reconnect),
+                "Reload": lambda call: self._admission.admit(call, lambda: self._request(call), self._reload),
                 "ListTunnels": self._list,
                 "GetTunnel": self._get,
             },
@@ -114,9 +116,9 @@ class Service:
                 _object(name),
                 self._tunnel_interface,
                 {
-                    "Connect": lambda call: self._connect(call, name),
-                    "Disconnect": lambda call: self._disconnect(call, name),
-                    "Reconnect": lambda call: self._reconnect(call, name),
+                    "Connect": lambda call: self._admitted(Action.CONNECT, self._connect)(call, name),
+                    "Disconnect": lambda call: self._admitted(Action.DISCONNECT, self._disconnect)(call, name),
+                    "Reconnect": lambda call: self._admitted(Action.CONNECT, self._reconnect)(call, name),
                 },
                 lambda: self._properties(name),
             )
@@ -191,6 +193,25 @@ class Service:
         waiting, calls[:] = calls[:], []
         for call in waiting:
             call.fail(error)
+
+    # --- who may do what ---
+
+    def _admitted(self, action: Action, method: Method) -> Method:
+        """method, of a tunnel, for those who may."""
+
+        def asked(call: Call, name: str) -> None:
+            self._admission.admit(call, lambda: self._request(call, action, name), lambda call: method(call, name))
+
+        return asked
+
+    def _request(self, call: Call, action: Action = Action.RELOAD, name: str = "") -> Request:
+        """What the call asks for, as things are now. Raises DBusError."""
+        stopping = action is Action.DISCONNECT and name in self._engine.tunnels
+        if action is not Action.RELOAD and not stopping:
+            self._known(name)
+        config = self._settings.config.tunnels.get(name)
+        users, groups = (config.users, config.groups) if config else ((), ())
+        return Request(action, name, users, groups, call.interactive)
 
     # --- org.pptpmanager1.Manager, and the same methods of org.pptpmanager1.Tunnel ---
 
@@ -315,23 +336,14 @@ class Service:
     def _watch(self, sender: str, name: str, run: str) -> None:
         """Notice when the asker leaves the bus: systemd has stopped it."""
 
-        def owner_changed(*arguments: Any) -> None:
-            self._con.signal_unsubscribe(watch)
+        def left() -> None:
             call = self._waiting[name].dials.get(run)
             if call and call.sender == sender:
                 del self._waiting[name].dials[run]
                 call.fail(DBusError(errors.UNKNOWN_RUN, "the asker has left"))
                 self._engine.feed(name, events.AskerLeft(run))
 
-        watch = self._con.signal_subscribe(
-            "org.freedesktop.DBus",
-            "org.freedesktop.DBus",
-            "NameOwnerChanged",
-            "/org/freedesktop/DBus",
-            sender,
-            Gio.DBusSignalFlags.NONE,
-            guarded(owner_changed),
-        )
+        remote.when_left(self._con, sender, left)
 
     # --- properties ---
 

@@ -76,7 +76,8 @@ class _Check:
         self._answer: Answer | None = None
         self._turns: Turns | None = None  # where it is in line, or has its turn
         self._prompt = False
-        self._asked = self._over = False
+        self._began = self._over = False
+        self._asked = False  # polkit, and it has not answered yet
         self._cancel = self._forget = _nothing
 
     def proceed(self) -> None:
@@ -119,7 +120,7 @@ class _Check:
     def _line_up(self, request: Request, prompt: bool) -> None:
         assert self._caller
         self._leave()
-        self._prompt, self._asked = prompt, False
+        self._prompt, self._began = prompt, False
         self._turns = self._admission.prompts if prompt else self._admission.questions
         self._admission.timers.start(self, PROMPT_SECONDS if prompt else ANSWER_SECONDS, self._run_out)
         if prompt:  # a caller who leaves needs none any more
@@ -130,6 +131,7 @@ class _Check:
 
     def _begin(self) -> None:
         """It is our turn."""
+        self._began = True
         perform(self._call, self._ending(self._ask))
 
     def _ask(self, call: Call) -> None:
@@ -165,7 +167,7 @@ class _Check:
         self._forget()
         if self._asked:
             self._cancel()
-        elif penalty and self._turns:
+        elif penalty and self._began:
             self._admission.timers.start(self, penalty, self._leave)
         else:
             self._leave()

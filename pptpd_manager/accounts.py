@@ -60,7 +60,7 @@ class Accounts:
         lookup = self._lookups.get(names)
         if lookup is None:
             lookup = self._lookups[names] = _Lookup()
-            self._timers.start(lookup_key(names), PATIENCE_SECONDS, lambda: self._run_out(names))
+            self._timers.start(_timer(names), PATIENCE_SECONDS, lambda: self._run_out(names))
             self._begin(names)
         if lookup.overdue or len(lookup.waiting) >= WAITING:
             return then(Ids())
@@ -79,7 +79,7 @@ class Accounts:
             GLib.idle_add(guarded(self._found), names, ids, priority=GLib.PRIORITY_DEFAULT)
 
     def _found(self, names: Names, ids: Ids) -> bool:
-        self._timers.cancel(lookup_key(names))
+        self._timers.cancel(_timer(names))
         self._known.pop(names, None)
         self._known[names] = (time.monotonic(), ids)
         if len(self._known) > KEPT:
@@ -101,8 +101,8 @@ class Accounts:
             then(Ids())
 
 
-def lookup_key(names: Names) -> tuple[str, Names]:
-    """The key of the timer of a lookup."""
+def _timer(names: Names) -> tuple[str, Names]:
+    """The key of the timer of that lookup."""
     return "accounts", names
 
 

@@ -35,7 +35,7 @@ from pptpd_manager.turns import Limits, Turns
 
 ANSWER_SECONDS = 10.0  # for polkit itself
 PROMPT_SECONDS = 300.0  # for somebody to come and authenticate
-PENALTY_SECONDS = 0.1
+PENALTY_SECONDS = 0.25
 QUESTIONS = Limits(each=4, together=32, each_line=64, line=1024)
 PROMPTS = Limits(each=4, together=16, each_line=64, line=1024)  # apart: a question does not wait for people
 

@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 from gi.repository import Gio, GLib
 
+from pptpd_manager.admission import PENALTY_SECONDS, QUESTIONS
+
 from .clients import ROOT, Client, Pending, RemoteError, until
 from .fake_polkit import CONTROL, CONTROL_PATH
 from .fake_polkit import NAME as POLKIT
@@ -499,7 +501,7 @@ def test_who_is_refused_is_not_asked_for_without_end(bare: World, polkit: Polkit
         f"root waited at most {slowest * 1000:.0f} ms"
     )
     assert set(errors) == {DENIED, TOO_MANY}
-    assert errors[DENIED] == len(polkit.asked()) <= 4 * (spent / 0.1 + 1)
+    assert errors[DENIED] == len(polkit.asked()) <= QUESTIONS.each * (spent / PENALTY_SECONDS + 1)
 
 
 # --- the bus ---

@@ -10,6 +10,7 @@ import select
 import signal
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -279,7 +280,11 @@ class Terminal:
         return bool(data)
 
     def type(self, line: str) -> None:
-        """Type a line."""
+        """Type a line, when the agent has turned the echo off: that throws away what was typed before."""
+        deadline = time.monotonic() + 20
+        while termios.tcgetattr(self._master)[3] & termios.ECHO:
+            assert time.monotonic() < deadline, self.text
+            self.read()
         os.write(self._master, f"{line}\n".encode())
 
     def status(self) -> int:

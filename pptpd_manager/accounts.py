@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 PATIENCE_SECONDS = 5.0
 FRESH_SECONDS = 2.0  # how long an answer holds: many calls, one question
-WAITING = 256  # who waits for one answer
+WAITING = 1024  # who waits for one answer
 KEPT = 256  # answers, one for each tunnel that lists anybody
 
 Names = tuple[tuple[str, ...], tuple[str, ...]]  # users, groups

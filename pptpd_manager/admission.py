@@ -3,7 +3,8 @@
 The loop waits for nobody. What is under way with polkit is bounded, for each user and in all: the bus allows us 128
 calls that are not answered yet (max_replies_per_connection in dbus-daemon(1)), and others than polkit have to be
 called, too. So a turn is over only when polkit's answer is here, however late. Who is refused has his turn for a
-moment longer, which bounds how much polkit is asked for the sake of a user whom it says no to.
+moment longer, which bounds how much polkit is asked for the sake of a user whom it says no to. What others than root
+may do is done in turns, too: each may be a call of systemd.
 """
 
 from __future__ import annotations
@@ -31,12 +32,13 @@ from pptpd_manager.authorization import (
 from pptpd_manager.callers import Callers
 from pptpd_manager.objects import Call, Method, perform
 from pptpd_manager.timers import Timers
-from pptpd_manager.turns import Limits, Turns
+from pptpd_manager.turns import Job, Limits, Turns
 
 ANSWER_SECONDS = 10.0  # for polkit itself
 PROMPT_SECONDS = 300.0  # for somebody to come and authenticate
-PENALTY_SECONDS = 0.25
+MOMENT_SECONDS = 0.25
 QUESTIONS = Limits(each=4, together=32, each_line=64, line=1024)
+ACTS = Limits(each=8, together=32, each_line=64, line=1024)
 PROMPTS = Limits(each=4, together=16, each_line=64, line=1024)  # apart: a question does not wait for people
 
 
@@ -46,7 +48,7 @@ class Admission:
     def __init__(self, con: Gio.DBusConnection, timers: Timers) -> None:
         self.con, self.timers = con, timers
         self.callers, self.accounts = Callers(con), Accounts(timers)
-        self.questions, self.prompts = Turns(QUESTIONS), Turns(PROMPTS)
+        self.questions, self.prompts, self.acts = Turns(QUESTIONS), Turns(PROMPTS), Turns(ACTS)
 
     def admit(self, call: Call, request: Callable[[], Request], method: Method) -> None:
         """Run method(call) if the caller may do that, now or later; else end the call.
@@ -75,6 +77,7 @@ class _Check:
         self._ids: Ids | None = None
         self._answer: Answer | None = None
         self._turns: Turns | None = None  # where it is in line, or has its turn
+        self._job: Job = _nothing
         self._prompt = False
         self._began = self._over = False
         self._asked = False  # polkit, and it has not answered yet
@@ -100,37 +103,47 @@ class _Check:
     def _step(self, call: Call) -> None:
         request = self._request()
         match decide(request, self._caller, self._ids, self._answer):
-            case Granted():
-                self._end()
+            case Granted() if self._uid == ROOT or self._turns is self._admission.acts:
+                self._end(MOMENT_SECONDS)
                 self._method(call)
+            case Granted():
+                self._admission.timers.cancel(self)
+                self._line_up(request, self._admission.acts, self._begin_acting)
             case Refused() as refused:
-                self._end(PENALTY_SECONDS)
+                self._end(MOMENT_SECONDS)
                 call.fail(refused.error)
             case LookUp():
                 self._admission.accounts.look_up(request.users, request.groups, self._found)
             case Ask(prompt=prompt):
-                self._line_up(request, prompt)
+                self._have_asked(request, prompt)
 
     def _found(self, ids: Ids) -> None:
         self._ids = ids
         self.proceed()
 
-    # --- polkit ---
-
-    def _line_up(self, request: Request, prompt: bool) -> None:
+    def _line_up(self, request: Request, turns: Turns, job: Job) -> None:
+        """Have job begin when it is our turn. Raises DBusError."""
         assert self._caller
         self._leave()
-        self._prompt, self._began = prompt, False
-        self._turns = self._admission.prompts if prompt else self._admission.questions
-        self._admission.timers.start(self, PROMPT_SECONDS if prompt else ANSWER_SECONDS, self._run_out)
-        if prompt:  # a caller who leaves needs none any more
-            self._forget = remote.when_left(self._admission.con, self._call.sender, self._left)
-        if not self._turns.take(self._caller.uid, self._begin):
+        self._turns, self._job, self._began = turns, job, False
+        if not turns.take(self._caller.uid, job):
             self._turns = None
             raise too_many(request, self._caller).error
 
-    def _begin(self) -> None:
-        """It is our turn."""
+    def _begin_acting(self) -> None:
+        self._began = True
+        self.proceed()
+
+    # --- polkit ---
+
+    def _have_asked(self, request: Request, prompt: bool) -> None:
+        self._prompt = prompt
+        self._admission.timers.start(self, PROMPT_SECONDS if prompt else ANSWER_SECONDS, self._run_out)
+        if prompt:  # a caller who leaves needs none any more
+            self._forget = remote.when_left(self._admission.con, self._call.sender, self._left)
+        self._line_up(request, self._admission.prompts if prompt else self._admission.questions, self._begin_asking)
+
+    def _begin_asking(self) -> None:
         self._began = True
         perform(self._call, self._ending(self._ask))
 
@@ -176,7 +189,7 @@ class _Check:
         """The turn is over, or the place in line is given up."""
         turns, self._turns = self._turns, None
         if turns:
-            turns.leave(self._uid, self._begin)
+            turns.leave(self._uid, self._job)
 
 
 def _nothing() -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from gi.repository import Gio, GLib
 
-from pptpd_manager.admission import PENALTY_SECONDS, QUESTIONS
+from pptpd_manager.admission import ACTS, MOMENT_SECONDS, QUESTIONS
 
 from .clients import ROOT, Client, Pending, RemoteError, until
 from .fake_polkit import CONTROL, CONTROL_PATH
@@ -502,7 +502,27 @@ def test_who_is_refused_is_not_asked_for_without_end(bare: World, polkit: Polkit
         f"root waited at most {slowest * 1000:.0f} ms"
     )
     assert set(errors) == {DENIED, TOO_MANY}
-    assert errors[DENIED] == len(polkit.asked()) <= QUESTIONS.each * (spent / PENALTY_SECONDS + 1)
+    assert errors[DENIED] == len(polkit.asked()) <= QUESTIONS.each * (spent / MOMENT_SECONDS + 1)
+
+
+def test_who_is_listed_does_not_have_systemd_called_without_end(bare: World) -> None:
+    """Every one of these is a call of systemd."""
+    bare.configure(LISTED)
+    bare.start()
+    daemons = [connect_as(bare, DAEMON) for _ in range(5)]
+    bare.forget()
+    began = time.monotonic()
+    pending = [begin(client, "Disconnect", "office") for client in daemons for _ in range(100)]
+    assert bare.answered(begin(bare.client, "Disconnect", "home")) is None
+    until(lambda: all(call.done for call in pending), "all of them")
+    spent = time.monotonic() - began
+    refusals = [refused(bare, call) for call in pending if call.error]
+    made = 500 - len(refusals)
+    print(f"500 calls in {spent:.2f} s: {made} were made, {len(refusals)} were too many")
+    order = ("StopUnit", "pptp@office.service", "replace")
+    until(lambda: bare.ordered().count(order) >= made, "systemd to be called")
+    assert bare.ordered().count(order) == made
+    assert ACTS.each_line <= made <= ACTS.each * (spent / MOMENT_SECONDS + 1) and set(refusals) == {TOO_MANY}
 
 
 # --- the bus ---

@@ -25,6 +25,7 @@ TUNNELS = {
     "work": {**lab.ALICE, "users": ["carol", "not-yet"], "groups": ["vpnusers"]},
     "home": {**lab.ALICE, "routes": []},
 }
+DENIED = "Access denied"  # what sd-bus makes of the text of every AccessDenied; tests/bus looks at the texts
 TUNNEL = "org.pptpmanager1.Tunnel"
 AUTHORITY = (
     "/org/freedesktop/PolicyKit1/Authority",
@@ -76,8 +77,8 @@ def as_user(name: str, *command: str, timeout: float = 60) -> subprocess.Complet
 
 
 def call(name: str, method: str, *tunnel: str, ask: bool = False) -> str:
-    """What a user's call of a manager's method ends with: "" when well, or the error's text."""
-    options = ["--allow-interactive-authorization=yes"] if ask else []
+    """What a user's call of a manager's method ends with: "" when well, or what busctl shows of the error."""
+    options = [f"--allow-interactive-authorization={'yes' if ask else 'no'}"]
     arguments = ["s", *tunnel] if tunnel else []
     done = as_user(name, "busctl", "--timeout=90", *options, "call", *lab.BUS, method, *arguments, timeout=95)
     assert bool(done.returncode) == bool(done.stderr), done
@@ -108,7 +109,8 @@ def test_a_plain_user_may_look_and_no_more() -> None:
     assert as_user("erin", "busctl", "call", *lab.BUS, "ListTunnels").returncode == 0
     for method, action in (("Connect", "connect"), ("Disconnect", "disconnect"), ("Reconnect", "connect")):
         assert call("erin", method, "work").startswith(needs(f"{action} tunnel 'work'", action))
-        done = as_user("erin", "busctl", "call", lab.BUS[0], f"{lab.BUS[1]}/tunnel/work", TUNNEL, method)
+        command = ("busctl", "--allow-interactive-authorization=no", "call", lab.BUS[0])
+        done = as_user("erin", *command, f"{lab.BUS[1]}/tunnel/work", TUNNEL, method)
         assert needs(f"{action} tunnel 'work'", action) in done.stderr
     assert call("erin", "Reload").startswith(needs("have the configuration read again", "reload"))
     assert call("frank", "Connect", "work").startswith(needs("connect tunnel 'work'", "connect")), "without a password"
@@ -133,7 +135,9 @@ def test_who_is_listed_may_with_that_tunnel(name: str) -> None:
 def test_an_account_may_come_after_the_configuration() -> None:
     lab.out("useradd", "--no-create-home", "not-yet")
     try:
-        assert call("not-yet", "Disconnect", "work") == ""
+        lab.wait_for(
+            lambda: call("not-yet", "Disconnect", "work") == "", "what was looked up before to be forgotten", 5
+        )
     finally:
         lab.out("userdel", "not-yet")
 
@@ -205,8 +209,7 @@ def test_polkit_is_started_when_it_does_not_run() -> None:
 def test_without_polkit_it_is_no() -> None:
     lab.out("systemctl", "mask", "--runtime", "--now", "polkit")
     for ask in (False, True):
-        text = call("erin", "Connect", "work", ask=ask)
-        assert re.match(r"user \d+ may not connect tunnel 'work': polkit cannot be asked: .*masked", text), text
+        assert call("erin", "Connect", "work", ask=ask) == DENIED
     assert call("carol", "Disconnect", "work") == "", "she needs none"
     assert idle()
 
@@ -227,7 +230,7 @@ def test_a_polkit_that_is_stopped_in_its_tracks() -> None:
         assert waits.poll() is None, f"not refused only after {others:.1f} s"
         _, text = waits.communicate(timeout=30)
     print(f"refused after {time.monotonic() - began:.1f} s; a tunnel went up and down in {others:.1f} s meanwhile")
-    assert "polkit does not answer, see: systemctl status polkit" in text
+    assert text.strip() == f"Call failed: {DENIED}"
     assert idle()
     lab.out("systemctl", "kill", "--signal=CONT", "polkit")
     assert call("erin", "Connect", "home").startswith(needs("connect tunnel 'home'", "connect"))
@@ -317,7 +320,7 @@ def test_a_wrong_password() -> None:
         seen.wait_for("Password: ")
         seen.type("wrong")
         assert seen.status() == 1
-        assert "may not connect tunnel 'work'" in seen.text, seen.text
+        assert f"Call failed: {DENIED}" in seen.text, seen.text
     assert idle()
 
 

@@ -24,7 +24,7 @@ install:
 	install -d $(DESTDIR)$(privatedir)/pptpd_manager/dbus $(DESTDIR)$(prefix)/sbin $(DESTDIR)$(unitdir) \
 		$(DESTDIR)$(prefix)/share/dbus-1/system-services $(DESTDIR)$(prefix)/share/dbus-1/system.d \
 		$(DESTDIR)$(prefix)/share/dbus-1/interfaces $(DESTDIR)$(sysconfdir)/iproute2/rt_protos.d \
-		$(DESTDIR)$(sysconfdir)/iproute2/rt_tables.d \
+		$(DESTDIR)$(sysconfdir)/iproute2/rt_tables.d $(DESTDIR)$(prefix)/share/polkit-1/actions \
 		$(DESTDIR)$(prefix)/lib/NetworkManager/conf.d $(DESTDIR)$(prefix)/lib/systemd/network \
 		$(DESTDIR)$(prefix)/lib/systemd/networkd.conf.d $(DESTDIR)$(docdir)
 	install -m 0644 README.md CHANGELOG.md SECURITY.md docs/*.md $(DESTDIR)$(docdir)
@@ -36,6 +36,7 @@ install:
 	install -m 0644 systemd/pptp-manager.service systemd/pptp@.service systemd/pptp-guard.service $(DESTDIR)$(unitdir)
 	install -m 0644 systemd/org.pptpmanager1.service $(DESTDIR)$(prefix)/share/dbus-1/system-services
 	install -m 0644 systemd/org.pptpmanager1.conf $(DESTDIR)$(prefix)/share/dbus-1/system.d
+	install -m 0644 etc/org.pptpmanager1.policy $(DESTDIR)$(prefix)/share/polkit-1/actions
 	install -m 0644 etc/rt_protos.conf $(DESTDIR)$(sysconfdir)/iproute2/rt_protos.d/pptp-manager.conf
 	install -m 0644 etc/rt_tables.conf $(DESTDIR)$(sysconfdir)/iproute2/rt_tables.d/pptp-manager.conf
 	install -m 0644 etc/NetworkManager.conf $(DESTDIR)$(prefix)/lib/NetworkManager/conf.d/pptp-manager.conf
@@ -65,6 +66,7 @@ uninstall:
 		$(DESTDIR)$(prefix)/share/dbus-1/system.d/org.pptpmanager1.conf \
 		$(DESTDIR)$(prefix)/share/dbus-1/interfaces/org.pptpmanager1.xml \
 		$(DESTDIR)$(prefix)/share/dbus-1/interfaces/org.pptpmanager1.Tunnel.xml \
+		$(DESTDIR)$(prefix)/share/polkit-1/actions/org.pptpmanager1.policy \
 		$(DESTDIR)$(sysconfdir)/iproute2/rt_protos.d/pptp-manager.conf \
 		$(DESTDIR)$(sysconfdir)/iproute2/rt_tables.d/pptp-manager.conf \
 		$(DESTDIR)$(prefix)/lib/NetworkManager/conf.d/pptp-manager.conf \

@@ -1,70 +1,58 @@
-"""Whose calls wait for a tunnel, how many, and whether the caller is still there. Keeps one caller from filling us.
-
-A bus lets a client have some hundred calls waiting, and a user some hundred clients; who leaves and comes back has
-none any more in the bus's eyes. So what waits here is counted for each client, and goes with it.
-"""
+"""Who calls: the user and the groups of a connection, from the bus, which has them from the kernel."""
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
-from gi.repository import Gio
+from gi.repository import Gio, GLib
 
-from pptpd_manager.callback import guarded
-from pptpd_manager.errors import LIMITS_EXCEEDED, DBusError
-from pptpd_manager.objects import Call
+from pptpd_manager import remote
+from pptpd_manager.authorization import Caller
 
-MOST = 32  # calls of one client that wait
+KEPT = 256
 
-
-@dataclass
-class _Caller:
-    """A client that waits. watch: the subscription that tells of its end."""
-
-    watch: int
-    calls: list[Call] = field(default_factory=list)
+Then = Callable[[Caller | None], None]
 
 
 class Callers:
-    """left(call): called for each call that waits when its caller leaves the bus; nobody will hear the answer."""
+    """A unique name is never used again and a connection's credentials never change, so what is known stays true."""
 
-    def __init__(self, con: Gio.DBusConnection, left: Callable[[Call], None]) -> None:
-        self._con, self._left = con, left
-        self._callers: dict[str, _Caller] = {}
+    def __init__(self, con: Gio.DBusConnection) -> None:
+        self._con = con
+        self._known: OrderedDict[str, Caller] = OrderedDict()
+        self._waiting: dict[str, list[Then]] = {}
 
-    def check(self, call: Call) -> None:
-        """Raises DBusError when so many calls of that client wait that this one may not."""
-        caller = self._callers.get(call.sender)
-        if caller and len(caller.calls) >= MOST:
-            raise DBusError(LIMITS_EXCEEDED, f"{MOST} calls of yours wait already; call again when they are answered")
+    def of(self, sender: str, then: Then) -> None:
+        """then(caller), at once if it is known; None: it has left the bus. Source: D-Bus, GetConnectionCredentials."""
+        if sender in self._known:
+            self._known.move_to_end(sender)
+            return then(self._known[sender])
+        if sender in self._waiting:
+            return self._waiting[sender].append(then)
+        self._waiting[sender] = [then]
 
-    def wait(self, call: Call) -> None:
-        """Note that the call waits."""
-        caller = self._callers.get(call.sender)
-        if caller is None:
-            caller = self._callers[call.sender] = _Caller(self._watch(call.sender))
-        caller.calls.append(call)
+        def answered(values: tuple[dict[str, Any]]) -> None:
+            self._answer(sender, _caller(values[0]))
 
-    def done(self, call: Call) -> None:
-        """The call has been answered."""
-        caller = self._callers.get(call.sender)
-        if caller and call in caller.calls:
-            caller.calls.remove(call)
-            if not caller.calls:
-                self._forget(call.sender)
+        def failed(_error: GLib.Error) -> None:
+            self._answer(sender, None)
 
-    def _forget(self, sender: str) -> None:
-        self._con.signal_unsubscribe(self._callers.pop(sender).watch)
+        arguments = GLib.Variant("(s)", (sender,))
+        remote.call(self._con, remote.DRIVER, "GetConnectionCredentials", arguments, answered, failed)
 
-    def _watch(self, sender: str) -> int:
-        def owner_changed(*_arguments: Any) -> None:
-            if caller := self._callers.get(sender):
-                self._forget(sender)
-                for call in caller.calls:
-                    self._left(call)
+    def _answer(self, sender: str, caller: Caller | None) -> None:
+        if caller:
+            self._known[sender] = caller
+            if len(self._known) > KEPT:
+                self._known.popitem(last=False)
+        for then in self._waiting.pop(sender):
+            then(caller)
 
-        bus = "org.freedesktop.DBus"
-        changed = (bus, bus, "NameOwnerChanged", "/org/freedesktop/DBus", sender)
-        return int(self._con.signal_subscribe(*changed, Gio.DBusSignalFlags.NONE, guarded(owner_changed)))
+
+def _caller(credentials: dict[str, Any]) -> Caller | None:
+    """A bus that does not tell of groups has nobody in any."""
+    if "UnixUserID" not in credentials:
+        return None
+    return Caller(credentials["UnixUserID"], frozenset(credentials.get("UnixGroupIDs", ())))

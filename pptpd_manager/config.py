@@ -66,6 +66,9 @@ class TunnelConfig:
     persist: bool = True
     connect_timeout: int = 20  # seconds
     hooks: Hooks = Hooks()
+    # Who may act on it says nothing of how it is dialled: a change of these touches no tunnel.
+    users: tuple[str, ...] = field(default=(), compare=False)
+    groups: tuple[str, ...] = field(default=(), compare=False)
     pppd_options: tuple[str, ...] = ()
 
     @property
@@ -312,5 +315,7 @@ def _tunnel_config(name: str, table: _Table) -> TunnelConfig:
         persist=table.of(keys.PERSIST),
         connect_timeout=table.of(keys.CONNECT_TIMEOUT),
         hooks=table.of(keys.HOOKS),
+        users=table.of(keys.USERS),
+        groups=table.of(keys.GROUPS),
         pppd_options=table.of(keys.PPPD_OPTIONS),
     )

@@ -16,6 +16,8 @@ SYSTEMD_REFUSED = PREFIX + "SystemdRefused"
 INVALID_ARGS = "org.freedesktop.DBus.Error.InvalidArgs"
 LIMITS_EXCEEDED = "org.freedesktop.DBus.Error.LimitsExceeded"
 FAILED = "org.freedesktop.DBus.Error.Failed"
+ACCESS_DENIED = "org.freedesktop.DBus.Error.AccessDenied"
+INTERACTIVE_AUTHORIZATION_REQUIRED = "org.freedesktop.DBus.Error.InteractiveAuthorizationRequired"
 
 
 class DBusError(Exception):

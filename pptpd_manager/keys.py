@@ -9,7 +9,7 @@ from enum import Enum
 from types import MappingProxyType
 from typing import Generic, TypeVar
 
-from . import addresses, dns, hooks, options, routing, values
+from . import addresses, authorization, dns, hooks, options, routing, values
 from .dns import DnsConfig
 from .hooks import Hooks
 from .routing import RouteEntry, RuleEntry
@@ -81,6 +81,7 @@ _OPTION: Text[str] = Text("one option of pppd with its arguments", options.optio
 _NO_ROUTES: tuple[RouteEntry, ...] = ()
 _NO_RULES: tuple[RuleEntry, ...] = ()
 _NO_OPTIONS: tuple[str, ...] = ()
+_NOBODY: tuple[str, ...] = ()
 
 SERVER: Key[tuple[str, ...]] = Key(
     "server",
@@ -182,6 +183,18 @@ PERSIST = Key("persist", _FLAG, True, "dial again when the tunnel is lost (the m
 CONNECT_TIMEOUT = Key(
     "connect-timeout", Number(5, 600, "seconds"), 20, "the time from dialling until the tunnel has to be up"
 )
+USERS: Key[tuple[str, ...]] = Key(
+    "users",
+    Items(Text("a user's name", authorization.account), unique=True),
+    _NOBODY,
+    "who may connect and disconnect this tunnel besides root, and is asked for no password",
+)
+GROUPS: Key[tuple[str, ...]] = Key(
+    "groups",
+    Items(Text("a group's name", authorization.account), unique=True),
+    _NOBODY,
+    "the same for the members of these groups",
+)
 PPPD_OPTIONS: Key[tuple[str, ...]] = Key(
     "pppd-options",
     Items(_OPTION, unique=False),
@@ -215,6 +228,8 @@ KEYS: tuple[Key[object], ...] = (
     PERSIST,
     CONNECT_TIMEOUT,
     HOOKS,
+    USERS,
+    GROUPS,
     PPPD_OPTIONS,
 )
 BY_NAME: Mapping[str, Key[object]] = MappingProxyType({key.name: key for key in KEYS})
@@ -236,6 +251,8 @@ _OTHER_WORDS = (
     ("guard", "kill-switch killswitch"),
     ("rules", "rule policy"),
     ("hooks", "hook script scripts postup postdown ip-up ip-down"),
+    ("users", "allow-users allowed-users permissions"),
+    ("groups", "allow-groups allowed-groups"),
     ("pppd-options", "options ppp-options pppd extra-options"),
 )
 _MEANT: Mapping[str, str] = MappingProxyType({word: key for key, words in _OTHER_WORDS for word in words.split()})

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import types
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from gi.repository import Gio, GLib
@@ -33,11 +33,22 @@ class Call:
     invocation: Gio.DBusMethodInvocation
     signature: str  # of the reply, from the XML: "(s)"
     done: bool = False
+    _when_ended: list[Callable[[], None]] = field(default_factory=list)
+
+    def when_ended(self, then: Callable[[], None]) -> None:
+        """Call then() once, when the call has been answered, whoever does that."""
+        self._when_ended.append(then)
 
     @property
     def sender(self) -> str:
         """The caller's unique name."""
         return str(self.invocation.get_sender())
+
+    @property
+    def interactive(self) -> bool:
+        """Whether the caller lets somebody be asked for a password, and waits for that."""
+        flags = self.invocation.get_message().get_flags()
+        return bool(flags & Gio.DBusMessageFlags.ALLOW_INTERACTIVE_AUTHORIZATION)
 
     def reply(self, *values: Any) -> None:
         """End the call with values. A value that the XML does not allow raises TypeError, before the call ends."""
@@ -62,11 +73,27 @@ class Call:
     def _release(self) -> None:
         if _SPARE_REFERENCE:
             self.invocation._unref()
+        thens, self._when_ended = self._when_ended, []
+        for then in thens:
+            then()
 
 
 Method = Callable[..., None]  # (call, *arguments); it ends the call, now or later, or raises DBusError
 # The value of every property; for one that tells no changes, a function that gives it when it is asked for.
 Read = Callable[[], Mapping[str, Any]]
+
+
+def perform(call: Call, method: Method, *arguments: Any) -> None:
+    """Run the method, whose exceptions end the call."""
+    try:
+        method(call, *arguments)
+    except DBusError as error:
+        call.fail(error)
+    except Exception:
+        name = call.invocation.get_method_name()
+        log.exception("internal error in %s.%s", call.invocation.get_interface_name(), name)
+        if not call.done:
+            call.fail(DBusError(FAILED, f"{name}: internal error, see: journalctl -u pptp-manager"))
 
 
 class Exported:
@@ -150,15 +177,7 @@ class Exported:
     ) -> None:
         if interface == _PROPERTIES:  # closures2 hands Properties calls over as well
             return self._on_properties(method, parameters, invocation)
-        call = Call(invocation, self._replies[method])
-        try:
-            self.methods[method](call, *parameters.unpack())
-        except DBusError as error:
-            call.fail(error)
-        except Exception:
-            log.exception("internal error in %s.%s", interface, method)
-            if not call.done:
-                call.fail(DBusError(FAILED, f"{method}: internal error, see: journalctl -u pptp-manager"))
+        perform(Call(invocation, self._replies[method]), self.methods[method], *parameters.unpack())
 
     def _on_properties(self, method: str, parameters: GLib.Variant, invocation: Gio.DBusMethodInvocation) -> None:
         values = self.values()

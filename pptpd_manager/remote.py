@@ -11,6 +11,7 @@ from gi.repository import Gio, GLib
 from pptpd_manager.callback import guarded
 
 CALL_MS = 10_000
+BUS = "org.freedesktop.DBus"
 _REMOTE = re.compile(r"^GDBus\.Error:[\w.]+: ")  # what Gio puts before the message of a remote error
 
 
@@ -22,6 +23,9 @@ class Target(NamedTuple):
     interface: str
 
 
+DRIVER = Target(BUS, "/org/freedesktop/DBus", BUS)
+
+
 def call(
     con: Gio.DBusConnection,
     target: Target,
@@ -29,11 +33,13 @@ def call(
     arguments: GLib.Variant | None,
     then: Callable[[Any], None],
     failed: Callable[[GLib.Error], None],
+    *,
+    patient: bool = False,
 ) -> None:
     """Call a method: then(the reply's values), or failed(error). Calls arrive in their order.
 
     Give an owner as the service to start none. systemd's own name the bus keeps calls for while systemd is away for a
-    moment (daemon-reexec).
+    moment (daemon-reexec). patient: waits for as long as it takes.
     """
 
     def answered(con: Gio.DBusConnection, result: Gio.AsyncResult) -> None:
@@ -44,7 +50,34 @@ def call(
             return
         then(reply.unpack())
 
-    con.call(*target, method, arguments, None, Gio.DBusCallFlags.NONE, CALL_MS, None, guarded(answered))
+    limit = GLib.MAXINT if patient else CALL_MS
+    con.call(*target, method, arguments, None, Gio.DBusCallFlags.NONE, limit, None, guarded(answered))
+
+
+def tell(con: Gio.DBusConnection, target: Target, method: str, arguments: GLib.Variant) -> None:
+    """Call a method whose answer does not matter, and which is not to send one. Starts no service."""
+    con.call(*target, method, arguments, None, Gio.DBusCallFlags.NO_AUTO_START, CALL_MS, None, None)
+
+
+def when_left(con: Gio.DBusConnection, name: str, left: Callable[[], None]) -> Callable[[], None]:
+    """Call left() once, when the owner of a unique name has left the bus; what comes back ends the watch."""
+    watch = 0
+
+    def end() -> None:
+        nonlocal watch
+        if watch:
+            con.signal_unsubscribe(watch)
+        watch = 0
+
+    def owner_changed(*_arguments: Any) -> None:
+        if watch:
+            end()
+            left()
+
+    service, path, interface = DRIVER
+    none = Gio.DBusSignalFlags.NONE
+    watch = con.signal_subscribe(service, interface, "NameOwnerChanged", path, name, none, guarded(owner_changed))
+    return end
 
 
 def message(error: GLib.Error) -> str:

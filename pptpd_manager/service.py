@@ -12,16 +12,17 @@ from typing import Any
 
 from gi.repository import Gio, GLib
 
-from pptpd_manager import VERSION, errors, events
-from pptpd_manager.callback import guarded
-from pptpd_manager.callers import Callers
+from pptpd_manager import VERSION, errors, events, remote
+from pptpd_manager.admission import Admission
+from pptpd_manager.authorization import Action, Request
 from pptpd_manager.config import interface_name, name_fault
 from pptpd_manager.diagnosis import Exit
 from pptpd_manager.dns import LinkDns
 from pptpd_manager.engine import Engine
 from pptpd_manager.errors import DBusError
 from pptpd_manager.names import Standing
-from pptpd_manager.objects import Call, Exported, ObjectManager
+from pptpd_manager.objects import Call, Exported, Method, ObjectManager
+from pptpd_manager.quota import Quota
 from pptpd_manager.reasons import Failure, printable
 from pptpd_manager.routes import Route
 from pptpd_manager.settings import Settings
@@ -72,7 +73,7 @@ class Service:
         """reload: reads the configuration again, or raises ConfigError. Raises GLib.Error."""
         self._con, self._engine, self._units, self._timers = con, engine, units, timers
         self._settings, self._reload_settings = settings, reload
-        self._callers = Callers(con, self._left)
+        self._quota, self._admission = Quota(con), Admission(con, timers)
         self._waiting: defaultdict[str, _Waiting] = defaultdict(_Waiting)
         self._times: dict[str, _Times] = {}
         self._tunnels: dict[str, Exported] = {}
@@ -83,10 +84,10 @@ class Service:
             PATH,
             interfaces["org.pptpmanager1.Manager"],
             {
-                "Connect": self._connect,
-                "Disconnect": self._disconnect,
-                "Reconnect": self._reconnect,
-                "Reload": self._reload,
+                "Connect": self._admitted(Action.CONNECT, self._connect),
+                "Disconnect": self._admitted(Action.DISCONNECT, self._disconnect),
+                "Reconnect": self._admitted(Action.CONNECT, self._reconnect),
+                "Reload": lambda call: self._admit(call, lambda: self._request(call), self._reload),
                 "ListTunnels": self._list,
                 "GetTunnel": self._get,
             },
@@ -121,9 +122,9 @@ class Service:
                 _object(name),
                 self._tunnel_interface,
                 {
-                    "Connect": lambda call: self._connect(call, name),
-                    "Disconnect": lambda call: self._disconnect(call, name),
-                    "Reconnect": lambda call: self._reconnect(call, name),
+                    "Connect": lambda call: self._admitted(Action.CONNECT, self._connect)(call, name),
+                    "Disconnect": lambda call: self._admitted(Action.DISCONNECT, self._disconnect)(call, name),
+                    "Reconnect": lambda call: self._admitted(Action.CONNECT, self._reconnect)(call, name),
                 },
                 lambda: self._properties(name),
                 LASTING_MS,
@@ -193,28 +194,48 @@ class Service:
             return
         waiting, calls[:] = calls[:], []
         for call in waiting:
-            self._no_longer(call)
             call.reply()
 
     def _fail(self, calls: list[Call], error: DBusError) -> None:
         waiting, calls[:] = calls[:], []
         for call in waiting:
-            self._no_longer(call)
             call.fail(error)
 
-    def _no_longer(self, call: Call) -> None:
-        """The call does not wait any more."""
-        self._timers.cancel(call)
-        self._callers.done(call)
+    def _wait(self, call: Call, calls: list[Call]) -> None:
+        """Have the call in that list until it ends. When its caller leaves, what it has set going goes on."""
 
-    def _left(self, call: Call) -> None:
-        """Nobody waits for the answer to the call any more. What it has set going goes on."""
-        self._timers.cancel(call)
-        for waiting in self._waiting.values():
-            for calls in (waiting.connects, waiting.disconnects):
-                if call in calls:
-                    calls.remove(call)
-        call.fail(DBusError(errors.FAILED, "the caller has left"))
+        def ended() -> None:
+            self._timers.cancel(call)
+            if call in calls:
+                calls.remove(call)
+
+        calls.append(call)
+        call.when_ended(ended)
+
+    # --- who may do what ---
+
+    def _admit(self, call: Call, request: Callable[[], Request], method: Method) -> None:
+        """Run method(call), now or later, for one who may do that; it and the answer may be waited for."""
+        self._quota.check(call)
+        self._admission.admit(call, request, method)
+        self._quota.wait(call)
+
+    def _admitted(self, action: Action, method: Method) -> Method:
+        """method, of a tunnel, for those who may."""
+
+        def asked(call: Call, name: str) -> None:
+            self._admit(call, lambda: self._request(call, action, name), lambda call: method(call, name))
+
+        return asked
+
+    def _request(self, call: Call, action: Action = Action.RELOAD, name: str = "") -> Request:
+        """What the call asks for, as things are now. Raises DBusError."""
+        stopping = action is Action.DISCONNECT and name in self._engine.tunnels
+        if action is not Action.RELOAD and not stopping:
+            self._known(name)
+        config = self._settings.config.tunnels.get(name)
+        users, groups = (config.users, config.groups) if config else ((), ())
+        return Request(action, name, users, groups, call.interactive)
 
     # --- org.pptpmanager1.Manager, and the same methods of org.pptpmanager1.Tunnel ---
 
@@ -226,42 +247,27 @@ class Service:
 
     def _wait_for_up(self, call: Call, name: str, event: events.Event) -> None:
         tunnel = self._known(name)
-        self._callers.check(call)
-        self._waiting[name].connects.append(call)
-        self._engine.feed(name, event)
-        if call.done:  # a timer and a subscription each cost some memory for good: a leak of PyGObject's
-            return
-        self._callers.wait(call)
+        self._wait(call, self._waiting[name].connects)
         turns = max(1, len(tunnel.candidates), len(tunnel.config.servers) if tunnel.config else 0)
         limit = turns * (tunnel.config.connect_timeout if tunnel.config else 0) + GRACE_SECONDS
         self._timers.start(call, limit, lambda: self._give_up_on(call, name))
+        self._engine.feed(name, event)
 
     def _give_up_on(self, call: Call, name: str) -> None:
         """A call that nothing answered; the tunnel may be waiting for the network or a stop was faster."""
-        waiting = self._waiting[name].connects
-        if call in waiting:
-            waiting.remove(call)
-            self._callers.done(call)
-            state = self._engine.tunnels[name].state.value if name in self._engine.tunnels else "unknown"
-            call.fail(
-                DBusError(
-                    errors.TIMED_OUT,
-                    f"tunnel '{name}' is not up yet, it is {state}; see: systemctl status {unit_name(name)}",
-                )
-            )
+        state = self._engine.tunnels[name].state.value if name in self._engine.tunnels else "unknown"
+        text = f"tunnel '{name}' is not up yet, it is {state}; see: systemctl status {unit_name(name)}"
+        call.fail(DBusError(errors.TIMED_OUT, text))
 
     def _disconnect(self, call: Call, name: str) -> None:
         if name not in self._engine.tunnels:
             self._known(name)
         idle = self._engine.tunnels[name].state is State.IDLE
         if not idle:
-            self._callers.check(call)
-            self._waiting[name].disconnects.append(call)
+            self._wait(call, self._waiting[name].disconnects)
         self._engine.feed(name, events.DisconnectAsked())
         if idle:
             call.reply()
-        elif not call.done:
-            self._callers.wait(call)
 
     def _reload(self, call: Call) -> None:
         self._reload_settings()
@@ -350,23 +356,14 @@ class Service:
     def _watch(self, sender: str, name: str, run: str) -> None:
         """Notice when the asker leaves the bus: systemd has stopped it."""
 
-        def owner_changed(*arguments: Any) -> None:
-            self._con.signal_unsubscribe(watch)
+        def left() -> None:
             call = self._waiting[name].dials.get(run)
             if call and call.sender == sender:
                 del self._waiting[name].dials[run]
                 call.fail(DBusError(errors.UNKNOWN_RUN, "the asker has left"))
                 self._engine.feed(name, events.AskerLeft(run))
 
-        watch = self._con.signal_subscribe(
-            "org.freedesktop.DBus",
-            "org.freedesktop.DBus",
-            "NameOwnerChanged",
-            "/org/freedesktop/DBus",
-            sender,
-            Gio.DBusSignalFlags.NONE,
-            guarded(owner_changed),
-        )
+        remote.when_left(self._con, sender, left)
 
     # --- properties ---
 

@@ -1,32 +1,73 @@
-"""Timers of the GLib loop, one for each key; starting one replaces it."""
+"""Timers of the GLib loop, one for each key; starting one replaces it.
+
+One source of GLib for all of them, at the earliest: PyGObject 3.42 leaks some 110 bytes with every source that it
+makes, and there is a timer for every call that waits for something.
+"""
 
 from __future__ import annotations
 
+import heapq
+import itertools
+import math
+import time
 from collections.abc import Callable, Hashable
 
 from gi.repository import GLib
 
 from pptpd_manager.callback import guarded
 
+_SPARE = 64  # so many ended timers are kept among the others
+
 
 class Timers:
     """fired(key): called once when a timer has run out."""
 
     def __init__(self) -> None:
-        self._sources: dict[Hashable, int] = {}
+        self._live: dict[Hashable, tuple[int, Callable[[], None]]] = {}
+        self._heap: list[
+            tuple[float, int, Hashable]
+        ] = []  # when, which, of what; also those that are not live any more
+        self._serial = itertools.count()
+        self._source = 0
+        self._at = math.inf  # when it wakes us
 
     def start(self, key: Hashable, seconds: float, fired: Callable[[], None]) -> None:
         """Call fired in that many seconds, unless cancelled or replaced."""
-        self.cancel(key)
-
-        def run() -> bool:
-            del self._sources[key]
-            fired()
-            return bool(GLib.SOURCE_REMOVE)
-
-        self._sources[key] = GLib.timeout_add(max(0, round(seconds * 1000)), guarded(run))
+        serial = next(self._serial)
+        self._live[key] = serial, fired
+        heapq.heappush(self._heap, (time.monotonic() + max(0.0, seconds), serial, key))
+        if len(self._heap) > 2 * len(self._live) + _SPARE:
+            self._heap = [entry for entry in self._heap if self._is_live(entry)]
+            heapq.heapify(self._heap)
+        self._wake()
 
     def cancel(self, key: Hashable) -> None:
         """Forget the timer, if there is one."""
-        if (source := self._sources.pop(key, None)) is not None:
-            GLib.source_remove(source)
+        self._live.pop(key, None)
+
+    def _is_live(self, entry: tuple[float, int, Hashable]) -> bool:
+        _when, serial, key = entry
+        return key in self._live and self._live[key][0] == serial
+
+    def _wake(self) -> None:
+        """Have the source wake us for the earliest."""
+        while self._heap and not self._is_live(self._heap[0]):
+            heapq.heappop(self._heap)
+        if not self._heap or self._heap[0][0] >= self._at:
+            return
+        if self._source:
+            GLib.source_remove(self._source)
+        self._at = self._heap[0][0]
+        delay = math.ceil(max(0.0, self._at - time.monotonic()) * 1000)
+        self._source = GLib.timeout_add(delay, guarded(self._run))
+
+    def _run(self) -> bool:
+        self._source, self._at = 0, math.inf
+        now = time.monotonic()
+        while self._heap and self._heap[0][0] <= now:
+            entry = heapq.heappop(self._heap)
+            if self._is_live(entry):
+                _serial, fired = self._live.pop(entry[2])
+                guarded(fired)()
+        self._wake()
+        return bool(GLib.SOURCE_REMOVE)

@@ -123,7 +123,15 @@ class Client:
     ) -> None:
         self.signals.append(Signal(path, interface, member, parameters.unpack()))
 
-    def begin(self, name: str, path: str, method: str, signature: str = "()", *arguments: Any) -> Pending:
+    def begin(
+        self,
+        name: str,
+        path: str,
+        method: str,
+        signature: str = "()",
+        *arguments: Any,
+        flags: Gio.DBusCallFlags = Gio.DBusCallFlags.NONE,
+    ) -> Pending:
         """Call a method, INTERFACE.MEMBER, and go on."""
         pending = Pending()
 
@@ -138,8 +146,7 @@ class Client:
 
         interface, _, member = method.rpartition(".")
         variant = GLib.Variant(signature, arguments)
-        no_flags = Gio.DBusCallFlags.NONE
-        self.con.call(name, path, interface, member, variant, None, no_flags, GLib.MAXINT, None, answered)
+        self.con.call(name, path, interface, member, variant, None, flags, GLib.MAXINT, None, answered)
         return pending
 
     def call(self, name: str, path: str, method: str, signature: str = "()", *arguments: Any) -> Any:

@@ -373,6 +373,34 @@ ROUTING = [
     ("hooks: {start: []}", "13: tunnels.work.hooks.start: unknown key; known are up, down, failed"),
     ("mtu: none", "10: tunnels.work.mtu: expected a whole number, got 'none'"),
 ]
+WHO = [
+    ("users: alice", "12: tunnels.work.users: expected a list, got text; put [ ] around it"),
+    (
+        "users: [1000]",
+        "13: tunnels.work.users[0]: expected text, got number '1000'; write \"1000\" in quotes",
+    ),
+    ('users: ["1000"]', "13: tunnels.work.users[0]: '1000' is a number; give the name of the account, not its id"),
+    ("users: [bob, 'a:b']", "18: tunnels.work.users[1]: an account's name does not hold ':'"),
+    ("users: [bob, bob]", "18: tunnels.work.users[1]: bob is in the list twice (first at [0])"),
+    ("groups: [-x]", "14: tunnels.work.groups[0]: an account's name does not begin with '-'"),
+    ("allow-users: [bob]", "5: tunnels.work.allow-users: unknown key; did you mean 'users'?"),
+    ("group: [bob]", "5: tunnels.work.group: unknown key; did you mean 'groups'?"),
+]
+
+
+@pytest.mark.parametrize(("line", "message"), WHO)
+def test_who_may_act_refused(line: str, message: str) -> None:
+    assert messages(f"{BASE}    {line}\n") == [f"f:6:{message}"]
+
+
+def test_who_may_act_taken() -> None:
+    found = tunnel("users: [alice, 'CORP\\\\bob']\n    groups: [vpn, domain users]".replace("\\\\", "\\"))
+    assert (found.users, found.groups) == (("alice", "CORP\\bob"), ("vpn", "domain users"))
+    assert (tunnel("users: []").users, tunnel("users: []").groups) == ((), ())
+
+
+def test_who_may_act_is_no_part_of_how_it_is_dialled() -> None:
+    assert tunnel("users: [alice]") == tunnel("groups: [vpn]")
 
 
 @pytest.mark.parametrize(("line", "message"), ROUTING)
@@ -738,6 +766,8 @@ tunnels:
     clamp-mss: true
     dns: true
     hooks: {up: [/bin/true]}
+    users: [carol]
+    groups: [vpn]
     pppd-options: [debug]
   a: {server: c, username: d, password: e}
 """
@@ -772,6 +802,7 @@ tunnels:
         hooks=Hooks(up=(("/bin/true",),)),
         pppd_options=("debug",),
     )
+    assert (found.tunnels["b"].users, found.tunnels["b"].groups) == (("carol",), ("vpn",))
     assert found.tunnels["a"].routes == (entry("10.0.0.0/8"),)
     assert found.tunnels["a"].mtu == 1000
 

@@ -1,0 +1,607 @@
+"""Who may act, with a stand-in for polkit that says yes, no, nothing, or is not there; and that the loop goes on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from gi.repository import Gio, GLib
+
+from pptpd_manager.admission import ACTS, MOMENT_SECONDS, QUESTIONS
+from pptpd_manager.quota import MOST
+
+from .clients import ROOT, Client, Pending, RemoteError, until
+from .fake_polkit import CONTROL, CONTROL_PATH
+from .fake_polkit import NAME as POLKIT
+from .world import CONFIG, ERROR, MANAGER, NAME, PATH, TUNNEL, UNIT, World, tunnel_path
+
+# Users that every Debian has (Debian policy 9.2.2); the bus takes nobody whom the machine does not know.
+DAEMON, BIN = 1, 2  # also the ids of their groups
+USER, OTHER = 65534, 5
+USERS = (3, 4, 5, 6, 7, 8, 9, 10, 13, 33, 34, 38, 39)
+INTERACTIVE = Gio.DBusCallFlags.ALLOW_INTERACTIVE_AUTHORIZATION
+DENIED = "org.freedesktop.DBus.Error.AccessDenied"
+CHALLENGED = "org.freedesktop.DBus.Error.InteractiveAuthorizationRequired"
+TOO_MANY = "org.freedesktop.DBus.Error.LimitsExceeded"
+LISTED = CONFIG.replace("routes:", "users: [daemon, nobody-of-that-name]\n    groups: [bin]\n    routes:")
+QUICK = "import pptpd_manager.admission as a; a.ANSWER_SECONDS, a.PROMPT_SECONDS = 0.3, 0.6"
+
+
+class Polkit:
+    """The stand-in, as a process that can be there or not."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def begin(self, plain: str = "yes", prompted: str = "yes") -> None:
+        """Have one that answers so."""
+        command = (sys.executable, "-m", "tests.bus.fake_polkit", self.world.address)
+        self.process = self.world.process(*command, cwd=ROOT, stderr=subprocess.DEVNULL)
+        until(lambda: self.world.client.owner(POLKIT), "the stand-in of polkit")
+        self.behave(plain, prompted)
+
+    def behave(self, plain: str, prompted: str = "yes") -> None:
+        """Answer so from now on."""
+        self.world.client.call(POLKIT, CONTROL_PATH, CONTROL + ".Behave", "(ss)", plain, prompted)
+
+    def release(self, how: str) -> None:
+        """Answer what is held."""
+        self.world.client.call(POLKIT, CONTROL_PATH, CONTROL + ".Release", "(s)", how)
+
+    def send(self, number: signal.Signals) -> None:
+        """A signal to the process."""
+        assert self.process
+        self.process.send_signal(number)
+
+    def asked(self) -> list[tuple[Any, ...]]:
+        """The checks since forget(): subject, action, details, flags. What another client has heard of is among them."""
+        self.world.client.owner(POLKIT)  # the answer comes after every signal that the bus has passed on
+        return [s.arguments for s in self.world.client.signals if (s.interface, s.member) == (CONTROL, "Asked")]
+
+    def cancelled(self) -> list[str]:
+        """The actions of the checks that were cancelled since forget()."""
+        called = [s.arguments for s in self.world.client.signals if (s.interface, s.member) == (CONTROL, "Cancelled")]
+        return [action for (action,) in called]
+
+
+@pytest.fixture
+def polkit(bare: World) -> Polkit:
+    """None yet."""
+    return Polkit(bare)
+
+
+@pytest.fixture
+def nobody(bare: World) -> Client:
+    """A client of a plain user."""
+    return connect_as(bare, USER)
+
+
+def connect_as(world: World, uid: int, *groups: int) -> Client:
+    """A client of that user: the bus takes the credentials of the moment in which a connection is made."""
+    before = os.getgroups()
+    os.setgroups(groups)
+    os.setegid(uid)
+    os.seteuid(uid)
+    try:
+        return world.connect()
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
+        os.setgroups(before)
+
+
+def begin(
+    client: Client, method: str, *arguments: str, interface: str = MANAGER, flags: Any = Gio.DBusCallFlags.NONE
+) -> Pending:
+    """Call a method of the manager's."""
+    signature = f"({'s' * len(arguments)})"
+    return client.begin(NAME, PATH, f"{interface}.{method}", signature, *arguments, flags=flags)
+
+
+def refused(world: World, pending: Pending) -> str:
+    """The name of the error that the call ends with."""
+    return str(world.error(pending).args[0])
+
+
+def start(world: World, polkit: Polkit, plain: str = "yes", prompted: str = "yes", patch: str = "") -> None:
+    """Have polkit and the daemon."""
+    polkit.begin(plain, prompted)
+    world.start(patch=patch)
+    world.forget()
+
+
+# --- whom polkit is asked for, and what follows ---
+
+
+def test_root_does_not_need_polkit(bare: World) -> None:
+    bare.start()
+    bare.bring_up("office")
+    bare.call("Reload")
+
+
+def test_root_is_not_asked_for(bare: World, polkit: Polkit) -> None:
+    start(bare, polkit, "no")
+    bare.bring_up("office")
+    assert polkit.asked() == []
+
+
+@pytest.mark.parametrize(
+    ("method", "arguments", "action"),
+    [
+        ("Connect", ["office"], "connect"),
+        ("Reconnect", ["office"], "connect"),
+        ("Disconnect", ["office"], "disconnect"),
+        ("Reload", [], "reload"),
+    ],
+)
+def test_yes(bare: World, polkit: Polkit, nobody: Client, method: str, arguments: list[str], action: str) -> None:
+    start(bare, polkit)
+    pending = begin(nobody, method, *arguments)
+    until(lambda: polkit.asked(), "polkit to be asked")
+    details = {"tunnel": "office"} if arguments else {}
+    assert polkit.asked() == [(nobody.con.get_unique_name(), f"org.pptpmanager1.{action}", details, 0)]
+    match method:
+        case "Connect":
+            bare.wait_for_order("StartUnit", "pptp@office.service", "replace")
+        case "Reconnect":
+            bare.wait_for_order("RestartUnit", "pptp@office.service", "replace")
+        case _:
+            assert bare.answered(pending) is None
+
+
+@pytest.mark.parametrize("method", ["Connect", "Reconnect", "Disconnect"])
+def test_the_tunnels_own_methods_are_the_same(bare: World, polkit: Polkit, nobody: Client, method: str) -> None:
+    start(bare, polkit, "no")
+    assert refused(bare, nobody.begin(NAME, tunnel_path("home"), f"{TUNNEL}.{method}")) == DENIED
+    (asked,) = polkit.asked()
+    assert asked[1:3] == (f"org.pptpmanager1.{'dis' * (method == 'Disconnect')}connect", {"tunnel": "home"})
+    assert bare.ordered() == []
+
+
+@pytest.mark.parametrize(
+    ("plain", "prompted", "flags", "name", "asked"),
+    [
+        ("no", "yes", Gio.DBusCallFlags.NONE, DENIED, [0]),
+        ("no", "yes", INTERACTIVE, DENIED, [0]),
+        ("challenge", "yes", Gio.DBusCallFlags.NONE, CHALLENGED, [0]),
+        ("challenge", "challenge", INTERACTIVE, CHALLENGED, [0, 1]),
+        ("challenge", "no", INTERACTIVE, DENIED, [0, 1]),
+        ("challenge", "dismissed", INTERACTIVE, DENIED, [0, 1]),
+        ("challenge", "fail", INTERACTIVE, DENIED, [0, 1]),
+        ("challenge", "crash", INTERACTIVE, DENIED, [0, 1]),
+        ("fail", "yes", INTERACTIVE, DENIED, [0]),
+        ("crash", "yes", INTERACTIVE, DENIED, [0]),
+    ],
+)
+def test_no(
+    bare: World, polkit: Polkit, nobody: Client, plain: str, prompted: str, flags: Any, name: str, asked: list[int]
+) -> None:
+    start(bare, polkit, plain, prompted)
+    for method, *arguments in (("Connect", "office"), ("Reload",)):
+        if polkit.process and polkit.process.poll() is not None:  # it has crashed
+            polkit.begin(plain, prompted)
+        bare.forget()
+        assert refused(bare, begin(nobody, method, *arguments, flags=flags)) == name
+        assert [flags for *_, flags in polkit.asked()] == asked
+    assert bare.ordered() == [] and bare.state("office") == "idle"
+    assert bare.call("ListTunnels"), "it goes on"
+
+
+def test_a_prompt_that_says_yes(bare: World, polkit: Polkit, nobody: Client) -> None:
+    start(bare, polkit, "challenge", "yes")
+    assert bare.answered(begin(nobody, "Disconnect", "office", flags=INTERACTIVE)) is None
+    assert [flags for *_, flags in polkit.asked()] == [0, 1]
+
+
+def test_without_polkit(bare: World, nobody: Client) -> None:
+    bare.start()
+    for flags in (Gio.DBusCallFlags.NONE, INTERACTIVE):
+        error = bare.error(begin(nobody, "Connect", "office", flags=flags))
+        assert error == RemoteError(
+            DENIED,
+            f"user {USER} may not connect tunnel 'office': polkit cannot be asked: The name {POLKIT} was not provided "
+            "by any .service files (polkit action org.pptpmanager1.connect). "
+            "Root may, and whom 'users' and 'groups' of the tunnel name",
+        )
+    assert bare.ordered() == []
+
+
+def test_for_an_unknown_tunnel_nobody_is_asked(bare: World, polkit: Polkit, nobody: Client) -> None:
+    start(bare, polkit)
+    for method in ("Connect", "Disconnect", "Reconnect"):
+        for name in ("offcie", "", "../office", "a" * 1000):
+            assert refused(bare, begin(nobody, method, name)) == ERROR + "UnknownTunnel"
+    assert polkit.asked() == []
+
+
+# --- users and groups ---
+
+
+@pytest.mark.parametrize("groups", [(DAEMON, []), (USER, [BIN]), (BIN, [])], ids=["user", "member", "primary group"])
+def test_who_is_listed(bare: World, polkit: Polkit, groups: tuple[int, list[int]]) -> None:
+    """That tunnel, and no other; and not the configuration."""
+    bare.configure(LISTED)
+    start(bare, polkit, "no")
+    listed = connect_as(bare, groups[0], *groups[1])
+    assert bare.answered(begin(listed, "Disconnect", "office")) is None
+    begin(listed, "Connect", "office")
+    bare.wait_for_order("StartUnit", "pptp@office.service", "replace")
+    listed.begin(NAME, tunnel_path("office"), TUNNEL + ".Reconnect")
+    bare.wait_for_order("RestartUnit", "pptp@office.service", "replace")
+    assert polkit.asked() == []
+    ordered = bare.ordered()
+    for method, *arguments in (("Connect", "home"), ("Disconnect", "home"), ("Reconnect", "home"), ("Reload",)):
+        assert refused(bare, begin(listed, method, *arguments)) == DENIED
+    assert refused(bare, listed.begin(NAME, tunnel_path("home"), TUNNEL + ".Connect")) == DENIED
+    assert len(polkit.asked()) == 5 and bare.ordered() == ordered
+
+
+def test_a_listed_user_needs_no_polkit(bare: World) -> None:
+    bare.configure(LISTED)
+    bare.start()
+    assert bare.answered(begin(connect_as(bare, DAEMON), "Disconnect", "office")) is None
+
+
+def test_a_list_is_no_refusal_of_others(bare: World, polkit: Polkit, nobody: Client) -> None:
+    bare.configure(LISTED)
+    start(bare, polkit)
+    assert bare.answered(begin(nobody, "Disconnect", "office")) is None
+    assert len(polkit.asked()) == 1
+
+
+def test_a_changed_list_holds_at_once_and_touches_no_tunnel(bare: World, polkit: Polkit) -> None:
+    start(bare, polkit, "no")
+    bare.bring_up("office")
+    daemon = connect_as(bare, DAEMON)
+    assert refused(bare, begin(daemon, "Connect", "office")) == DENIED
+    bare.configure(LISTED)
+    bare.call("Reload")
+    assert bare.answered(begin(daemon, "Connect", "office")) is None
+    bare.configure(CONFIG)
+    bare.call("Reload")
+    assert refused(bare, begin(daemon, "Connect", "office")) == DENIED
+    assert bare.ordered() == [] and bare.state("office") == "up"
+
+
+def test_a_directory_that_is_slow(bare: World, polkit: Polkit, nobody: Client) -> None:
+    """The loop does not wait for it; many calls are one question."""
+    bare.configure(LISTED)
+    slow = "import time\nimport pptpd_manager.accounts as a\nreal = a.ids_of\n"
+    slow += "def ids_of(names):\n    print('INFO: looked up', file=sys.stderr, flush=True)\n"
+    slow += "    time.sleep(1)\n    return real(names)\na.ids_of = ids_of\n"
+    start(bare, polkit, "no", patch=slow)
+    daemon = connect_as(bare, DAEMON)
+    pending = [begin(daemon, "Disconnect", "office") for _ in range(20)]
+    others = begin(nobody, "Disconnect", "office")
+    began = time.monotonic()
+    assert bare.call("ListTunnels") and time.monotonic() - began < 0.5
+    assert bare.answered(begin(bare.client, "Disconnect", "office")) is None, "root's"
+    assert not any(call.done for call in [*pending, others])
+    assert [bare.answered(call) for call in pending] == [None] * 20
+    assert refused(bare, others) == DENIED
+    assert bare.log().count("looked up") == 1
+
+
+def test_a_directory_that_hangs(bare: World, polkit: Polkit) -> None:
+    """Then polkit decides; the next ones do not wait at all, until it answers again."""
+    bare.configure(LISTED)
+    gate = bare.directory / "gate"
+    hang = "import os, time\nimport pptpd_manager.accounts as a\na.PATIENCE_SECONDS = 0.5\nreal = a.ids_of\n"
+    hang += f"def ids_of(names):\n    while not os.path.exists({str(gate)!r}):\n        time.sleep(0.01)\n"
+    hang += "    return real(names)\na.ids_of = ids_of\n"
+    start(bare, polkit, "no", patch=hang)
+    daemon = connect_as(bare, DAEMON)
+    assert refused(bare, begin(daemon, "Disconnect", "office")) == DENIED
+    assert len(polkit.asked()) == 1
+    began = time.monotonic()
+    assert refused(bare, begin(daemon, "Disconnect", "office")) == DENIED
+    assert time.monotonic() - began < 0.45
+    gate.touch()
+
+    def allowed() -> bool:
+        pending = begin(daemon, "Disconnect", "office")
+        until(lambda: pending.done, "an answer")
+        return pending.error is None
+
+    until(allowed, "the directory to answer")
+    bare.expected = [
+        "WARNING: users and groups (daemon, nobody-of-that-name, bin) are not found within 0 s, "
+        "so they may do nothing yet; see nsswitch.conf(5)"
+    ]
+
+
+# --- a polkit that does not answer ---
+
+
+def test_the_loop_goes_on_while_polkit_hangs(bare: World, polkit: Polkit, nobody: Client) -> None:
+    start(bare, polkit, "hold")
+    pending = begin(nobody, "Connect", "office", flags=INTERACTIVE)
+    until(lambda: polkit.asked(), "polkit to be asked")
+    assert bare.call("ListTunnels")
+    bare.bring_up("home")
+    assert not pending.done
+    polkit.release("yes")
+    bare.wait_for_order("StartUnit", "pptp@office.service", "replace")
+
+
+@pytest.mark.parametrize("how", ["hold", "stop"])
+@pytest.mark.parametrize("flags", [Gio.DBusCallFlags.NONE, INTERACTIVE])
+def test_no_answer_in_time_is_no(bare: World, polkit: Polkit, nobody: Client, how: str, flags: Any) -> None:
+    """Whether it lives and is silent or does not run at all. A late yes changes nothing."""
+    start(bare, polkit, "hold" if how == "hold" else "yes", patch=QUICK)
+    if how == "stop":
+        polkit.send(signal.SIGSTOP)
+    began = time.monotonic()
+    pending = begin(nobody, "Connect", "office", flags=flags)
+    assert bare.call("ListTunnels") and not pending.done
+    error = bare.error(pending)
+    assert error.args[0] == DENIED and "polkit does not answer, see: systemctl status polkit" in error.args[1]
+    assert time.monotonic() - began < 5
+    if how == "hold":
+        until(lambda: polkit.cancelled() == ["org.pptpmanager1.connect"], "the check to be cancelled")
+    else:
+        polkit.send(signal.SIGCONT)
+        until(polkit.asked, "the check that waited for it")
+        polkit.behave("no")
+    assert refused(bare, begin(nobody, "Connect", "office")) == DENIED
+    assert bare.ordered() == []
+
+
+def test_a_prompt_that_nobody_answers(bare: World, polkit: Polkit, nobody: Client) -> None:
+    start(bare, polkit, "challenge", "hold", patch=QUICK)
+    error = bare.error(begin(nobody, "Connect", "office", flags=INTERACTIVE))
+    assert error.args[0] == DENIED and "nobody has authenticated in time" in error.args[1]
+    until(lambda: polkit.cancelled() == ["org.pptpmanager1.connect"], "the prompt to go away")
+    assert bare.ordered() == []
+
+
+def test_polkit_vanishes_with_questions(bare: World, polkit: Polkit, nobody: Client) -> None:
+    start(bare, polkit, "hold", "hold")
+    pending = [begin(nobody, "Connect", "office") for _ in range(3)]
+    until(lambda: len(polkit.asked()) == 3, "polkit to be asked")
+    polkit.send(signal.SIGKILL)
+    assert {refused(bare, call) for call in pending} == {DENIED}
+    assert bare.ordered() == []
+    polkit.begin("yes")
+    assert bare.answered(begin(nobody, "Disconnect", "office")) is None, "the next one is asked"
+
+
+def test_a_caller_who_leaves_takes_the_prompt_away(bare: World, polkit: Polkit) -> None:
+    start(bare, polkit, "challenge", "hold")
+    leaver = connect_as(bare, USER)
+    begin(leaver, "Connect", "office", flags=INTERACTIVE)
+    until(lambda: len(polkit.asked()) == 2, "the prompt")
+    leaver.close()
+    until(lambda: polkit.cancelled() == ["org.pptpmanager1.connect"], "the prompt to go away")
+    assert bare.call("ListTunnels") and bare.ordered() == []
+
+
+def test_a_caller_who_leaves_before_polkit_says_yes(bare: World, polkit: Polkit) -> None:
+    """polkit is told, whatever it says then changes nothing, and there is room for the user's next ones."""
+    start(bare, polkit, "hold")
+    leaver = connect_as(bare, USER)
+    for _ in range(QUESTIONS.each + 1):
+        begin(leaver, "Connect", "office")
+    until(lambda: len(polkit.asked()) == QUESTIONS.each, "polkit to be asked")
+    leaver.close()
+    until(lambda: polkit.cancelled() == ["org.pptpmanager1.connect"] * QUESTIONS.each, "the checks to be cancelled")
+    polkit.behave("no")
+    polkit.release("yes")
+    assert refused(bare, begin(connect_as(bare, USER), "Connect", "office")) == DENIED
+    assert len(polkit.asked()) == QUESTIONS.each + 1 and bare.ordered() == []
+
+
+def test_what_waits_for_polkit_counts_among_the_calls_of_a_client(bare: World, polkit: Polkit, nobody: Client) -> None:
+    start(bare, polkit, "hold")
+    pending = [begin(nobody, "Connect", "office") for _ in range(MOST + 1)]
+    error = bare.error(pending[-1])
+    assert error.args[0] == TOO_MANY and f"{MOST} calls of yours wait already" in error.args[1]
+    assert not any(call.done for call in pending[:-1])
+    polkit.behave("no")
+    polkit.release("no")
+    assert {refused(bare, call) for call in pending[:-1]} == {DENIED}
+    assert refused(bare, begin(nobody, "Connect", "office")) == DENIED
+
+
+# --- what is looked at again after the answer ---
+
+
+def test_the_tunnel_has_gone_before_the_answer(bare: World, polkit: Polkit, nobody: Client) -> None:
+    start(bare, polkit, "hold")
+    clients = nobody, connect_as(bare, USER)
+    pending = [begin(client, "Connect", "office") for client in clients for _ in range(30)]  # most of them in line
+    until(lambda: polkit.asked(), "polkit to be asked")
+    bare.configure(CONFIG.replace("office:", "attic:"))
+    bare.call("Reload")
+    polkit.behave("yes")
+    polkit.release("yes")
+    assert {refused(bare, call) for call in pending} == {ERROR + "UnknownTunnel"}
+    assert bare.ordered() == []
+    assert bare.answered(begin(nobody, "Disconnect", "attic")) is None
+
+
+def test_the_tunnel_is_up_before_the_answer(bare: World, polkit: Polkit, nobody: Client) -> None:
+    start(bare, polkit, "hold")
+    pending = begin(nobody, "Connect", "office")
+    until(lambda: polkit.asked(), "polkit to be asked")
+    bare.bring_up("office")
+    polkit.release("yes")
+    assert bare.answered(pending) is None
+    assert bare.ordered() == []
+
+
+def test_the_list_has_changed_before_the_answer_of_the_directory(bare: World, polkit: Polkit) -> None:
+    """Who is not in it any more has no right from it."""
+    bare.configure(LISTED)
+    gate = bare.directory / "gate"
+    hang = "import os, time\nimport pptpd_manager.accounts as a\nreal = a.ids_of\n"
+    hang += f"def ids_of(names):\n    while not os.path.exists({str(gate)!r}):\n        time.sleep(0.01)\n"
+    hang += "    return real(names)\na.ids_of = ids_of\n"
+    start(bare, polkit, "no", patch=hang)
+    pending = begin(connect_as(bare, DAEMON), "Connect", "office")
+    bare.client.owner(NAME)
+    bare.configure(CONFIG)
+    bare.call("Reload")
+    gate.touch()
+    assert refused(bare, pending) == DENIED
+    assert bare.ordered() == []
+
+
+# --- how much is asked ---
+
+
+def test_one_user_has_few_questions_under_way(bare: World, polkit: Polkit, nobody: Client) -> None:
+    start(bare, polkit, "hold")
+    clients = nobody, connect_as(bare, USER), connect_as(bare, USER)
+    pending = [begin(client, "Disconnect", "office") for client in clients for _ in range(30)]
+    until(lambda: sum(call.done for call in pending) == 90 - 68, "what is too many to be refused")
+    assert {refused(bare, call) for call in pending if call.done} == {TOO_MANY}
+    until(lambda: len(polkit.asked()) >= 4, "polkit to be asked")
+    assert bare.call("ListTunnels") and len(polkit.asked()) == 4
+    other = begin(connect_as(bare, OTHER), "Disconnect", "office")
+    until(lambda: len(polkit.asked()) == 5, "another user to be asked for")
+    assert not other.done
+    polkit.behave("yes")
+    polkit.release("yes")
+    assert bare.answered(other) is None
+    assert Counter(bare.answered(call) for call in pending if not call.error) == {None: 68}
+
+
+def test_a_user_with_prompts_can_be_asked_for_other_things(bare: World, polkit: Polkit, nobody: Client) -> None:
+    start(bare, polkit, "challenge", "hold")
+    prompts = [begin(nobody, "Disconnect", "office", flags=INTERACTIVE) for _ in range(6)]
+    until(lambda: len(polkit.asked()) == 6 + 4, "the prompts")
+    assert refused(bare, begin(nobody, "Disconnect", "office")) == CHALLENGED
+    assert len(polkit.asked()) == 6 + 4 + 1 and not any(call.done for call in prompts)
+    polkit.behave("challenge", "yes")
+    polkit.release("yes")
+    assert [bare.answered(call) for call in prompts] == [None] * 6
+
+
+def test_a_silent_polkit_does_not_use_up_our_calls(bare: World, polkit: Polkit) -> None:
+    """The bus lets nobody have more than 128 calls that are not answered, and systemd has to be called, too."""
+    start(bare, polkit, "yes", patch=QUICK)
+    polkit.send(signal.SIGSTOP)
+    clients = [connect_as(bare, uid) for uid in USERS]
+    for _ in range(3):
+        pending = [begin(client, "Connect", "home") for client in clients for _ in range(5)]
+        assert {refused(bare, call) for call in pending} == {DENIED}
+    bare.bring_up("office")
+    pending = [begin(client, "Connect", "home") for client in clients for _ in range(5)]
+    assert {refused(bare, call) for call in pending} == {DENIED}
+    polkit.send(signal.SIGCONT)  # at once: nobody who has his answer is asked for now
+    until(lambda: len(polkit.asked()) >= 32, "what it was asked meanwhile")
+    assert bare.answered(begin(clients[0], "Disconnect", "home")) is None
+    assert len(polkit.asked()) == 32 + 1 and bare.state("home") == "idle"
+
+
+def test_who_is_refused_is_not_asked_for_without_end(bare: World, polkit: Polkit) -> None:
+    """A thousand calls from ten connections, a few dozen questions; and root is served meanwhile."""
+    start(bare, polkit, "no")
+    clients = [connect_as(bare, USER) for _ in range(10)]
+    began, pending, slowest = time.monotonic(), [], 0.0
+    for _ in range(20):
+        pending += [begin(client, "Connect", "office") for client in clients for _ in range(5)]
+        asked = time.monotonic()
+        assert bare.answered(begin(bare.client, "Disconnect", "office")) is None
+        slowest = max(slowest, time.monotonic() - asked)
+    until(lambda: all(call.done for call in pending), "all of them")
+    spent = time.monotonic() - began
+    errors = Counter(refused(bare, call) for call in pending)
+    print(
+        f"1000 calls in {spent:.2f} s: {len(polkit.asked())} questions, {errors[TOO_MANY]} calls were too many; "
+        f"root waited at most {slowest * 1000:.0f} ms"
+    )
+    assert set(errors) == {DENIED, TOO_MANY}
+    assert errors[DENIED] == len(polkit.asked()) <= QUESTIONS.each * (spent / MOMENT_SECONDS + 1)
+
+
+def test_who_is_listed_does_not_have_systemd_called_without_end(bare: World) -> None:
+    """Every one of these is a call of systemd."""
+    bare.configure(LISTED)
+    bare.start()
+    daemons = [connect_as(bare, DAEMON) for _ in range(5)]
+    bare.forget()
+    began = time.monotonic()
+    pending = [begin(client, "Disconnect", "office") for client in daemons for _ in range(100)]
+    assert bare.answered(begin(bare.client, "Disconnect", "home")) is None
+    until(lambda: all(call.done for call in pending), "all of them")
+    spent = time.monotonic() - began
+    refusals = [refused(bare, call) for call in pending if call.error]
+    made = 500 - len(refusals)
+    print(f"500 calls in {spent:.2f} s: {made} were made, {len(refusals)} were too many")
+    order = ("StopUnit", "pptp@office.service", "replace")
+    until(lambda: bare.ordered().count(order) >= made, "systemd to be called")
+    assert bare.ordered().count(order) == made
+    assert ACTS.each_line <= made <= ACTS.each * (spent / MOMENT_SECONDS + 1) and set(refusals) == {TOO_MANY}
+
+
+# --- the bus ---
+
+
+@pytest.mark.parametrize(
+    ("method", "signature", "arguments"),
+    [
+        ("Dial", "(ssus)", ("office", "0", 1, "")),
+        ("Ready", "(ss)", ("office", "0")),
+        ("Ended", "(ssss)", ("office", "0", "", "")),
+        ("NameServers", "(ssas)", ("office", "0", [])),
+    ],
+)
+@pytest.mark.parametrize("interface", [UNIT, None])
+def test_the_units_methods_are_roots_alone(
+    bare: World, polkit: Polkit, nobody: Client, interface: str | None, method: str, signature: str, arguments: Any
+) -> None:
+    """Also for a call that names no interface, which is for the bus to refuse: the methods have different names."""
+    start(bare, polkit)
+    message = Gio.DBusMessage.new_method_call(NAME, PATH, interface, method)
+    message.set_body(GLib.Variant(signature, arguments))
+    replies: list[Any] = []
+
+    def answered(con: Gio.DBusConnection, result: Gio.AsyncResult) -> None:
+        replies.append(con.send_message_with_reply_finish(result))
+
+    flags = Gio.DBusSendMessageFlags.NONE
+    sent = nobody.con.send_message_with_reply(message, flags, 5000, None, answered)
+    assert sent
+    until(lambda: replies, "the answer")
+    assert replies[0].get_error_name() == DENIED
+    assert replies[0].get_sender() == "org.freedesktop.DBus"
+    assert polkit.asked() == []
+
+
+def test_nothing_of_a_refused_call_stays(bare: World, polkit: Polkit) -> None:
+    """Clients that come, are refused and go: no file is left open, and no match rule."""
+    start(bare, polkit, "challenge", "no")
+    assert bare.daemon
+
+    files = Path(f"/proc/{bare.daemon.pid}/fd")
+
+    def rules() -> int:
+        stats = bare.client.call(
+            "org.freedesktop.DBus",
+            "/org/freedesktop/DBus",
+            "org.freedesktop.DBus.Debug.Stats.GetConnectionStats",
+            "(s)",
+            NAME,
+        )
+        return int(stats["MatchRules"])
+
+    def turn() -> None:
+        client = connect_as(bare, USER)
+        assert refused(bare, begin(client, "Connect", "office", flags=INTERACTIVE)) == DENIED
+        client.close()
+
+    turn()
+    before = len(list(files.iterdir())), rules()
+    for _ in range(30):
+        turn()
+    until(lambda: (len(list(files.iterdir())), rules()) == before, "as many as before")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from gi.repository import Gio, GLib
@@ -29,8 +29,13 @@ def call(
     arguments: GLib.Variant | None,
     then: Callable[[Any], None],
     failed: Callable[[GLib.Error], None],
+    *,
+    fds: Sequence[int] = (),
 ) -> None:
-    """Call a method: then(the reply's values), or failed(error). Calls arrive in their order. Starts no service."""
+    """Call a method: then(the reply's values), or failed(error). Calls arrive in their order. Starts no service.
+
+    fds: that go with the arguments, where a handle is the index; they stay the caller's.
+    """
 
     def answered(con: Gio.DBusConnection, result: Gio.AsyncResult) -> None:
         try:
@@ -40,7 +45,14 @@ def call(
             return
         then(reply.unpack())
 
-    con.call(*target, method, arguments, None, Gio.DBusCallFlags.NO_AUTO_START, CALL_MS, None, guarded(answered))
+    words = (*target, method, arguments, None, Gio.DBusCallFlags.NO_AUTO_START, CALL_MS)
+    if not fds:
+        con.call(*words, None, guarded(answered))
+        return
+    handed = Gio.UnixFDList()
+    for fd in fds:
+        handed.append(fd)  # a duplicate
+    con.call_with_unix_fd_list(*words, handed, None, guarded(answered))
 
 
 def message(error: GLib.Error) -> str:

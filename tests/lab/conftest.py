@@ -43,4 +43,4 @@ def nothing_left(tables: list[str], request: pytest.FixtureRequest) -> Iterator[
     before, tables[0] = tables[0], lab.routes()
     assert tables[0] == before
     assert "pptp-" not in lab.out("ip", "-o", "link")
-    assert not [path for kind in ("options*", "names") for path in lab.OPTIONS.glob(f"*.{kind}")]
+    assert not [path for kind in ("options*", "names", "password") for path in lab.OPTIONS.glob(f"*.{kind}")]

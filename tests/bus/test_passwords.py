@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from .clients import Pending, RemoteError, until
+from .test_configuration import problems
 from .test_restart import crash
 from .world import CANARY, ERROR, NAME, PATH, PID, SERVER, UNIT, World
 
@@ -164,6 +165,14 @@ def test_a_file_that_is_no_good_is_a_reason_and_a_mended_one_is_used(
     assert bare.dial("office", run).startswith("dial ")
     assert WRITTEN in options(bare).splitlines()
     expect(bare)
+
+
+def test_check_looks_at_password_files(bare: World, file: Path) -> None:
+    configure(bare, f"password-file: {file}")
+    put(file, PASSWORD, 0o604)
+    where = f"{bare.config}: tunnels.office.password-file: The file with the password cannot be used."
+    told = [f"{where} ({file} has mode 0604, so others can use it; run: chmod 600 '{file}')"]
+    assert problems(bare) == told
 
 
 # --- a credential ---

@@ -259,6 +259,7 @@ def _handed(output: int | None, credentials: Sequence[str]) -> list[tuple[str, G
     found = []
     if output is not None:
         found.append(("StandardOutputFileDescriptor", GLib.Variant("h", 0)))
+        found.append(("StandardError", GLib.Variant("s", "journal")))  # else it goes where the output goes
     if credentials:  # without a path systemd looks for them in its credential stores; what is not there is left out
         found.append(("LoadCredentialEncrypted", GLib.Variant("a(ss)", [(name, name) for name in credentials])))
     return found

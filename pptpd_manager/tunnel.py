@@ -24,7 +24,7 @@ class State(Enum):
     """What a tunnel is doing. The same words are on D-Bus."""
 
     IDLE = "idle"  # nobody wants it
-    WAITING = "waiting"  # wanted; before the next attempt, for a pause, the network or the server
+    WAITING = "waiting"  # wanted; before the next attempt, for a pause, the network, the server or a password
     RESOLVING = "resolving"  # its server's name is being looked up
     CONNECTING = "connecting"  # pppd dials
     UP = "up"  # the link is up and the routes are in the table

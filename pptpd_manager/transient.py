@@ -258,8 +258,11 @@ def _handed(output: int | None, credentials: Sequence[str]) -> list[tuple[str, G
     """More of the service. The output is the first of the message's file descriptors. Source: systemd.exec(5)."""
     found = []
     if output is not None:
+        # systemd compares these two and, where they are alike, has the errors go where the output goes (exec-invoke.c,
+        # can_inherit_stderr_from_stdout). Neither says where the output goes: the descriptor does.
+        found.append(("StandardOutput", GLib.Variant("s", "null")))
+        found.append(("StandardError", GLib.Variant("s", "journal")))
         found.append(("StandardOutputFileDescriptor", GLib.Variant("h", 0)))
-        found.append(("StandardError", GLib.Variant("s", "journal")))  # else it goes where the output goes
     if credentials:  # without a path systemd looks for them in its credential stores; what is not there is left out
         found.append(("LoadCredentialEncrypted", GLib.Variant("a(ss)", [(name, name) for name in credentials])))
     return found

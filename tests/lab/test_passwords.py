@@ -12,6 +12,25 @@ import pytest
 
 KEPT = lab.OPTIONS / "work.password"
 
+# The module on its own: what a program writes, and what it complains of.
+HANDED = """\
+import os
+import pydbus
+from gi.repository import GLib
+from pptpd_manager.transient import Transient
+loop, transient = GLib.MainLoop(), Transient(pydbus.SystemBus().con)
+pydbus.SystemBus().con.call_sync(
+    "org.freedesktop.systemd1", "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager",
+    "Subscribe", None, None, 0, -1, None)
+output = os.memfd_create("output")
+def done(text):
+    print(repr(text), os.pread(output, 100, 0))
+    loop.quit()
+transient.run("lab-handed.service", "For a test", [["/bin/sh", "-c", "echo said; echo >&2 complained; exit 3"]],
+    seconds=20, output=output, done=done)
+loop.run()
+"""
+
 
 @pytest.fixture(autouse=True)
 def nothing_put() -> Iterator[None]:
@@ -37,6 +56,14 @@ def fails(source: str, password: str, reason: str, detail: str) -> None:
     assert advice and sentence in lab.status("work")
     assert sentence in lab.out("journalctl", "-q", "-o", "cat", f"PPTP_REASON={reason}", f"--since=@{since:.6f}")
     lab.systemctl("stop", "pptp@work")
+
+
+def test_what_a_program_complains_of_is_not_taken_for_a_password() -> None:
+    since = time.time()
+    done = lab.run("env", "PYTHONPATH=/usr/lib/pptp-manager", "/usr/bin/python3", "-c", HANDED, check=True)
+    assert done.stdout == "'/bin/sh ended with status 3' b'said\\n'\n"
+    log = lab.out("journalctl", "-q", "-o", "cat", "-t", "lab-handed", f"--since=@{since:.6f}")
+    assert log == "complained\n"
 
 
 @pytest.mark.parametrize("source", ["password-file", "credential"])

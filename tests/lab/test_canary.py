@@ -40,7 +40,7 @@ CORE = lab.OPTIONS / "core"  # where the manager can write one, in its sandbox
 SAMPLER = """\
 import os, select, sys
 seen = set()
-while not select.select([sys.stdin], [], [], 0.002)[0]:
+while not select.select([sys.stdin], [], [], 0.02)[0]:
     for pid in os.listdir("/proc"):
         if pid.isdigit() and int(pid) != os.getpid():
             for name in ("cmdline", "environ"):

@@ -165,6 +165,11 @@ class Engine:
         if before.remembered and not after.remembered:
             self._edges.passwords.forget(after.name)
 
+    def _forget_password(self, name: str) -> None:
+        """Forget what an earlier manager kept for a tunnel that has not asked for it."""
+        if name not in self.tunnels or not self.tunnels[name].remembered:
+            self._edges.passwords.forget(name)
+
     def _catch_up(self, name: str, t: Tunnel) -> None:
         """Tell a tunnel that waits now what has changed in the network while it did not."""
         online, way = self._edges.netlink.online, self._way(t)
@@ -292,6 +297,8 @@ class Engine:
         (self._due.add if due else self._due.discard)(name)
         if due != before:
             self.sync_routes()
+        if before and not due:
+            self._forget_password(name)
 
     def awaited(self) -> list[str]:
         """The tunnels whose units may have been stopped without our having heard of it."""
@@ -304,8 +311,8 @@ class Engine:
             if name not in self.tunnels or self.tunnels[name].ended:
                 self._edges.files.remove(name)
         for name in self._edges.passwords.tunnels():
-            if name not in self.tunnels or not self.tunnels[name].remembered:
-                self._edges.passwords.forget(name)
+            if name not in self._due:
+                self._forget_password(name)
         self._edges.callouts.begin(self.tunnels)
         self.sync_routes()
         self._sync_clamp()
@@ -512,6 +519,8 @@ class Engine:
                 path = self._paths.for_dial(name, action.address)
                 measured = self._bounds.measured(path, action.address) if path else None
                 self.feed(name, events.PathFound(action.run, action.address, measured))
+            case events.Prompt() if edges.passwords.recall(name):  # systemd was about to start it when we came
+                self.feed(name, events.Prompted(action.run))
             case events.Prompt():
                 edges.passwords.ask(action.config, lambda answer: self._prompted(name, action.run, answer))
             case events.Prepare():

@@ -331,6 +331,34 @@ def test_a_manager_that_ends_between_two_dials_leaves_the_answer_to_the_next(bar
     expect(bare)
 
 
+def test_a_manager_that_comes_while_systemd_restarts_the_unit_does_not_ask_again(bare: World) -> None:
+    run, _, dial = begun(bare)
+    answer(bare, dial)
+    crash(bare)
+    bare.enqueue("office")
+    bare.start("--debug")
+    assert kept(bare)
+    run = bare.set_unit("office", "activating", "start", new_run=True)
+    assert bare.dial("office", run) == f"wait {PROMPTING}"
+    assert bare.dial("office", run, PROMPTING).startswith("dial ") and WRITTEN in options(bare).splitlines()
+    bare.ended("office", run)
+    bare.set_unit("office", "inactive", "dead")
+    until(lambda: not kept(bare), "it to be forgotten")
+    expect(bare)
+
+
+def test_an_answer_that_is_kept_for_a_start_goes_when_there_is_none(bare: World) -> None:
+    _, _, dial = begun(bare)
+    answer(bare, dial)
+    crash(bare)
+    bare.enqueue("office")
+    bare.start("--debug")
+    assert kept(bare)
+    bare.set_unit("office", "inactive", "dead")
+    until(lambda: not kept(bare), "it to be forgotten")
+    expect(bare)
+
+
 def test_an_answer_that_nobody_wants_any_more_is_removed_by_the_next_manager(bare: World) -> None:
     run, _, dial = begun(bare)
     answer(bare, dial)

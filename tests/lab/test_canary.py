@@ -273,6 +273,7 @@ def test_it_is_only_where_it_must_be(source: str, tmp_path: Path) -> None:
         crashes(up("with another configuration"))
         assert not passwords.questions() and watch.files() == always | {OPTIONS} | kept
         lab.out("systemctl", "stop", "pptp@work")
+        lab.wait_for(lambda: lab.state("work") == "idle", "the manager to hear of it")
         assert watch.files() == always
     searched(watch)
     lab.configure({})

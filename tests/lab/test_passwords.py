@@ -37,7 +37,7 @@ def nothing_put() -> Iterator[None]:
     yield
     passwords.remove()
     lab.systemctl("stop", "pptp@work")
-    assert not passwords.questions() and not KEPT.exists()
+    lab.wait_for(lambda: not passwords.questions() and not KEPT.exists(), "nothing to be left")
     assert "pptp-password" not in lab.out("systemctl", "list-units", "--all", "--plain")
 
 
@@ -53,7 +53,8 @@ def fails(source: str, password: str, reason: str, detail: str) -> None:
     assert lab.systemctl("start", "pptp@work") == 1
     name, sentence, advice = lab.last_error("work")
     assert (name, detail in sentence) == (reason, True), (name, sentence, lab.evidence())
-    assert advice and sentence in lab.status("work")
+    assert advice
+    lab.wait_for(lambda: sentence in lab.status("work"), "the status to say so")
     assert sentence in lab.out("journalctl", "-q", "-o", "cat", f"PPTP_REASON={reason}", f"--since=@{since:.6f}")
     lab.systemctl("stop", "pptp@work")
 
@@ -139,7 +140,7 @@ def test_who_starts_it_is_asked_on_a_terminal_and_redials_do_not_ask() -> None:
     assert lab.systemctl("restart", "pptp@work") == 0, "the manager is back, and knows the password"
     assert not passwords.questions() and lab.passes()
     assert lab.systemctl("stop", "pptp@work") == 0
-    assert not KEPT.exists()
+    lab.wait_for(lambda: not KEPT.exists(), "it to be forgotten")
 
 
 def test_a_wrong_password_is_asked_for_again() -> None:

@@ -22,7 +22,7 @@ from pptpd_manager.verdict import KNOCK_AFTER  # noqa: E402
 
 MEANINGS = {
     State.IDLE: "nobody wants it",
-    State.WAITING: "wanted; before the next attempt, for a pause, the network or the server",
+    State.WAITING: "wanted; before the next attempt, for a pause, the network, the server or a password",
     State.RESOLVING: "its server's name is being looked up",
     State.CONNECTING: "pppd dials",
     State.UP: "the link is up and the routes are in the table",

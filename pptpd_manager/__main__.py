@@ -7,8 +7,9 @@ import logging
 import os
 import sys
 
-from pptpd_manager import VERSION, configfile
+from pptpd_manager import VERSION, configfile, passwordfile
 from pptpd_manager.config import ConfigError
+from pptpd_manager.reasons import Failure
 
 CONFIGURATION, RUNTIME = "/etc/pptp-manager.yaml", "/run/pptp-manager"
 EX_CONFIG = 78
@@ -24,7 +25,11 @@ def main() -> int:
         default=RUNTIME,
         help=f"where pppd's option files are written; default: {RUNTIME}",
     )
-    parser.add_argument("--check", action="store_true", help="only check the file: print every problem, exit 78")
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="only check the file, and the password files that it names: print every problem, exit 78",
+    )
     parser.add_argument("--guard", action="store_true", help="only make the guards of the enabled tunnels (at boot)")
     parser.add_argument("--debug", action="store_true", help="log every event")
     parser.add_argument("--version", action="version", version=f"pptp-manager {VERSION}")
@@ -42,11 +47,19 @@ def main() -> int:
 
 
 def check(path: str) -> int:
-    """Print what is wrong with the file at path; 0, or 78 when there is something."""
+    """Print what is wrong with the file at path, or with its password files; 0, or 78 when there is something."""
     try:
         config = configfile.load(path)
     except ConfigError as error:
         print(error, file=sys.stderr)
+        return EX_CONFIG
+    faults = [
+        f"{path}: tunnels.{name}.password-file: {found.sentence}"
+        for name, tunnel in config.tunnels.items()
+        if tunnel.password_file and isinstance(found := passwordfile.read(tunnel.password_file), Failure)
+    ]
+    if faults:
+        print("\n".join(faults), file=sys.stderr)
         return EX_CONFIG
     print(f"{path} is good; tunnels: {', '.join(config.tunnels) or 'none'}")
     return 0

@@ -43,7 +43,10 @@ class TunnelConfig:
     name: str
     servers: tuple[str, ...]  # host names or dotted IPv4 addresses, tried in turn; at least one
     username: str
-    password: str = field(repr=False)
+    password: str = field(default="", repr=False)
+    password_file: str = ""  # of these four one is given
+    credential: str = ""
+    ask_password: bool = False
     domain: str = ""  # "" = none
     mppe: Mppe = Mppe.REQUIRE_128
     refuse_eap: bool = True
@@ -138,7 +141,18 @@ class _Table:
         return all(self.given[k.name].good if k.name in self.given else k.default is not None for k in some)
 
     def over(self, defaults: _Table) -> _Table:
-        return _Table({**defaults.given, **self.given}, defaults.meant | self.meant)
+        """This table with what else the defaults give; of the sources of a password none, where this has its own."""
+        names = {key.name for key in keys.SOURCES}
+        own = names & self.given.keys()
+        others = {name: given for name, given in defaults.given.items() if not (own and name in names)}
+        return _Table({**others, **self.given}, defaults.meant | self.meant)
+
+    @property
+    def sources(self) -> list[str]:
+        """The keys that say where the password comes from, in the file's order."""
+        given = {key.name: self.given[key.name] for key in keys.SOURCES if key.name in self.given}
+        found = [name for name, one in given.items() if one.value is not False]
+        return sorted(found, key=lambda name: (given[name].mark.line, given[name].mark.column))
 
 
 class _Reader:
@@ -224,10 +238,12 @@ class _Reader:
         for key in keys.KEYS:
             if key.default is None and key.name not in table.given and key.name not in table.meant:
                 self._problem(mark, path, f"'{key.name}' is missing")
+        if not table.sources and not table.meant & {key.name for key in keys.SOURCES}:
+            self._problem(mark, path, "'password' is missing (or password-file, credential, ask-password: true)")
         for key_name, message in _clashes(table):
             at = own.given[key_name].mark if key_name in own.given else mark
             self._problem(at, f"{path}.{key_name}" if key_name else path, message)
-        return _tunnel_config(name, table) if table.good(*keys.KEYS) else None
+        return _tunnel_config(name, table) if table.sources and table.good(*keys.KEYS) else None
 
 
 def _tunnel_fault(key: ScalarNode) -> str:
@@ -257,9 +273,11 @@ def _clashes(table: _Table) -> list[tuple[str, str]]:
         size = len(_login(domain, username).encode())
         if domain and "\\" in username:
             found.append(("domain", "the username names a domain already, before its backslash"))
-        elif size > keys.MAX_SECRET_BYTES:
-            message = f"the login has {size} bytes in UTF-8; at most {keys.MAX_SECRET_BYTES}"
+        elif size > keys.MAX_LOGIN_BYTES:
+            message = f"the login has {size} bytes in UTF-8; at most {keys.MAX_LOGIN_BYTES}"
             found.append(("username", f"{message} (DOMAIN\\username)" if domain else message))
+    for key_name in table.sources[1:]:
+        found.append((key_name, f"'{table.sources[0]}' is given as well; the password comes from one place"))
     required = (Mppe.REQUIRE_128, Mppe.REQUIRE)
     ms_chap = (keys.REFUSE_MSCHAP, keys.REFUSE_MSCHAP_V2)
     others = (keys.REFUSE_EAP, keys.REFUSE_PAP, keys.REFUSE_CHAP)
@@ -293,6 +311,9 @@ def _tunnel_config(name: str, table: _Table) -> TunnelConfig:
         servers=table.of(keys.SERVER),
         username=table.of(keys.USERNAME),
         password=table.of(keys.PASSWORD),
+        password_file=table.of(keys.PASSWORD_FILE),
+        credential=table.of(keys.CREDENTIAL),
+        ask_password=table.of(keys.ASK_PASSWORD),
         domain=table.of(keys.DOMAIN),
         mppe=table.of(keys.MPPE),
         refuse_eap=table.of(keys.REFUSE_EAP),

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import shlex
-import stat
 
-from . import config
+from . import config, privatefile
 from .config import Config, ConfigError, Problem
 
 MAX_BYTES = 1 << 20
@@ -35,16 +34,15 @@ def read(path: str) -> str:
 
 def _content(path: str) -> bytes | None:
     """The file's bytes, no more than a few; None when somebody changed it meanwhile: half of it may be the old one."""
-    quoted = shlex.quote(path)
     try:
-        with open(path, "rb", opener=_open) as file:
+        with open(path, "rb", opener=privatefile.opener) as file:
             before = os.fstat(file.fileno())
-            if message := _fault(before, quoted):
+            if message := privatefile.fault(before, path):
                 raise _error(path, message)
             content = file.read(MAX_BYTES + 1)
             after = os.fstat(file.fileno())
     except FileNotFoundError:
-        raise _error(path, f"does not exist; run: install -m 0600 /dev/null {quoted}") from None
+        raise _error(path, f"does not exist; run: install -m 0600 /dev/null {shlex.quote(path)}") from None
     except OSError as error:
         raise _error(path, f"cannot be read: {error.strerror}") from error
     except ValueError as error:
@@ -57,25 +55,8 @@ def _version(status: os.stat_result) -> tuple[int, ...]:
     return status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
-def _open(path: str, flags: int) -> int:
-    """Opens without waiting: a FIFO without a writer would take for ever."""
-    return os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY)
-
-
 def _error(path: str, message: str, line: int = 0, column: int = 0) -> ConfigError:
     return ConfigError([Problem(path, line, column, "", message)])
-
-
-def _fault(status: os.stat_result, quoted: str) -> str:
-    """Why the file is not to be used, "" if it is."""
-    if not stat.S_ISREG(status.st_mode):
-        return "is not a regular file"
-    if status.st_uid not in (0, os.geteuid()):
-        return f"belongs to user id {status.st_uid}, who can read the passwords; run: chown root {quoted}"
-    mode = stat.S_IMODE(status.st_mode)
-    if mode & 0o066:
-        return f"has mode {mode:04o}, so others can read or write the passwords; run: chmod 600 {quoted}"
-    return ""
 
 
 def _decode(path: str, content: bytes) -> str:

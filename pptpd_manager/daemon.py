@@ -24,6 +24,7 @@ from pptpd_manager.netlink import Netlink
 from pptpd_manager.nft import Nft
 from pptpd_manager.notify import Notify
 from pptpd_manager.optionfile import OptionFiles
+from pptpd_manager.passwords import Passwords
 from pptpd_manager.processes import Processes
 from pptpd_manager.settings import Settings
 from pptpd_manager.timers import Timers
@@ -70,6 +71,7 @@ class _Daemon:
             units=self._units,
             netlink=self._netlink,
             files=OptionFiles(runtime),
+            passwords=Passwords(transient, runtime),
             timers=timers,
             processes=Processes(),
             readings=journal.Readings(),

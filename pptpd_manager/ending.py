@@ -32,6 +32,8 @@ from pptpd_manager.verdict import KNOCK_AFTER, consider, unburdened
 
 # We ended the link ourselves, for a better one: nothing failed that would be worth a pause.
 OURS = (reasons.CONFIGURATION_CHANGED, reasons.UPLINK_CHANGED, reasons.SUSPENDED)
+# A password that somebody gave is asked for anew after these.
+NEW_PASSWORD = (reasons.WRONG_PASSWORD, reasons.PASSWORD_EXPIRED, reasons.PASSWORD_NOT_CHANGED)
 WITHOUT_MPPE = (reasons.MPPE_REFUSED, reasons.MPPE_SILENT, reasons.MPPE_STATEFUL)
 
 
@@ -110,6 +112,7 @@ def failed(t: Tunnel, failure: Failure, was_up: bool, lasted: bool, moment: Mome
         pause=not_before - moment.now,
         not_before=not_before,
         knock=failure.reason in KNOCK_AFTER and not t.untried,
+        remembered=t.remembered and failure.reason not in NEW_PASSWORD,
         plain=t.plain and was_up,  # else the next one asks for encryption again
     )
     spent = failure.reason.retry is Retry.NEVER or (failure.reason.retry is Retry.FEW and few >= retry.ATTEMPTS)

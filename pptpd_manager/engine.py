@@ -26,6 +26,7 @@ from pptpd_manager.names import Names
 from pptpd_manager.netlink import Netlink
 from pptpd_manager.nft import Nft
 from pptpd_manager.optionfile import OptionFiles
+from pptpd_manager.passwords import Passwords
 from pptpd_manager.paths import Paths
 from pptpd_manager.planner import Want
 from pptpd_manager.processes import Processes
@@ -63,6 +64,7 @@ class Edges:
     units: Units
     netlink: Netlink
     files: OptionFiles
+    passwords: Passwords
     timers: Timers
     processes: Processes
     readings: journal.Readings
@@ -140,6 +142,7 @@ class Engine:
         for action in actions:
             if isinstance(action, events.Answer):  # and a main process for this
                 self._answer(name, action)
+        self._sync_passwords(before, after)  # whoever hears of a stop finds nothing left
         self._log(before, after)
         self._edges.names.stepped(before, after)
         if self.observer and before != after:
@@ -154,6 +157,18 @@ class Engine:
             self._catch_up(name, after)
         self._forget(name)
         self._rest()
+
+    def _sync_passwords(self, before: Tunnel, after: Tunnel) -> None:
+        """Take back a question that nobody waits for, and forget a password that is not wanted any more."""
+        if before.prompting and not after.prompting:
+            self._edges.passwords.withdraw(after.name)
+        if before.remembered and not after.remembered:
+            self._edges.passwords.forget(after.name)
+
+    def _forget_password(self, name: str) -> None:
+        """Forget what an earlier manager kept for a tunnel that has not asked for it."""
+        if name not in self.tunnels or not self.tunnels[name].remembered:
+            self._edges.passwords.forget(name)
 
     def _catch_up(self, name: str, t: Tunnel) -> None:
         """Tell a tunnel that waits now what has changed in the network while it did not."""
@@ -245,13 +260,7 @@ class Engine:
         record = pppd.record(text)
         if record is None or record.run != run:
             return None
-        dialled = pppd.as_dialled(text)
-        if config and not any(
-            dialled == pppd.options(config, run, record.address, plain=plain, path_mtu=record.path_mtu)
-            for plain in (False, True)
-        ):
-            return None
-        return record.address
+        return record.address if config is None or pppd.dials_alike(text, config) else None
 
     # --- what runs already ---
 
@@ -267,7 +276,8 @@ class Engine:
         record = pppd.record(self._edges.files.read(name))
         address = record.address if record and record.run == unit.run else None
         since = unit.active_since if unit.active == "active" else -1.0
-        self.feed(name, events.Adopted(unit.run, address, self._paths.to(address) if address else None, since))
+        path = self._paths.to(address) if address else None
+        self.feed(name, events.Adopted(unit.run, address, path, since, self._edges.passwords.recall(name)))
         self.feed(name, events.UnitChanged(unit.active, unit.sub, unit.run))
         t = self.tunnels.get(name)
         if t and t.config and address and self._address_of_dial(name, unit.run, t.config) is None:
@@ -287,6 +297,8 @@ class Engine:
         (self._due.add if due else self._due.discard)(name)
         if due != before:
             self.sync_routes()
+        if before and not due:
+            self._forget_password(name)
 
     def awaited(self) -> list[str]:
         """The tunnels whose units may have been stopped without our having heard of it."""
@@ -299,6 +311,9 @@ class Engine:
             if name not in self.tunnels or self.tunnels[name].ended:
                 self._edges.files.remove(name)
         self._edges.files.remove_drafts()
+        for name in self._edges.passwords.tunnels():
+            if name not in self._due:
+                self._forget_password(name)
         self._edges.callouts.begin(self.tunnels)
         self.sync_routes()
         self._sync_clamp()
@@ -505,9 +520,12 @@ class Engine:
                 path = self._paths.for_dial(name, action.address)
                 measured = self._bounds.measured(path, action.address) if path else None
                 self.feed(name, events.PathFound(action.run, action.address, measured))
+            case events.Prompt() if edges.passwords.recall(name):  # systemd was about to start it when we came
+                self.feed(name, events.Prompted(action.run))
+            case events.Prompt():
+                edges.passwords.ask(action.config, lambda answer: self._prompted(name, action.run, answer))
             case events.Prepare():
-                text = pppd.options(action.config, action.run, action.address, plain=action.plain, path_mtu=action.mtu)
-                self.feed(name, events.Prepared(action.run, edges.files.write(name, text)))
+                edges.passwords.obtain(action.config, lambda password: self._prepare(name, action, password))
             case events.RemoveOptions():
                 edges.files.remove(name)
             case events.ReadLog():
@@ -518,6 +536,32 @@ class Engine:
                 self._order(name, action)
             case events.AnswerReady() | events.AnswerEnded() | events.Tell():
                 self._answer(name, action)
+
+    def _prompted(self, name: str, run: str, answer: bytes | Failure) -> None:
+        """Keep the password that somebody gave."""
+        if isinstance(answer, bytes):
+            self._edges.passwords.keep(name, answer)
+        self.feed(name, events.Prompted(run, None if isinstance(answer, bytes) else answer))
+
+    def _prepare(self, name: str, action: events.Prepare, password: bytes | Failure) -> None:
+        """Write the option file, unless the dial has been called off while the password was got."""
+        t = self.tunnels.get(name)
+        if not t or t.state is not State.RESOLVING or t.path is None:
+            return
+        if (t.run, t.config, t.address, t.plain) != (action.run, action.config, action.address, action.plain):
+            return
+        failure = password if isinstance(password, Failure) else self._write(name, action, password)
+        self.feed(name, events.Prepared(action.run, failure))
+
+    def _write(self, name: str, action: events.Prepare, password: bytes) -> Failure | None:
+        """Write the option file, or say why a dial could not come of it."""
+        text = pppd.options(
+            *(action.config, action.run, action.address),
+            plain=action.plain,
+            path_mtu=action.mtu,
+            password=password,
+        )
+        return self._edges.files.write(name, text)
 
     def _read_log(self, name: str, action: events.ReadLog) -> None:
         """Read what a run left in the journal."""

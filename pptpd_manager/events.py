@@ -17,6 +17,7 @@ TEMPFAIL = 75
 UNAVAILABLE = 69
 NOPERM = 77
 CONFIG = 78
+PROMPT_SECONDS = 90  # how long a password is asked for; systemd-ask-password(1)'s own default
 GIVEN_UP = (UNAVAILABLE, NOPERM, CONFIG)  # in the unit's RestartPreventExitStatus=
 
 
@@ -139,13 +140,14 @@ class UnitRefused:
 class Adopted:
     """A run found at the manager's start. address: what pppd was started with; None: it has not been yet.
 
-    up_since: monotonic seconds.
+    up_since: monotonic seconds; remembered: the password that somebody gave is kept.
     """
 
     run: str
     address: IPv4Address | None
     path: Path | None
     up_since: float
+    remembered: bool = False
 
 
 @dataclass(frozen=True)
@@ -227,6 +229,14 @@ class Knocked:
 
 
 @dataclass(frozen=True)
+class Prompted:
+    """Somebody gave the tunnel's password, which is kept; failure: or why not."""
+
+    run: str
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True)
 class Prepared:
     """The option file of run is written; failure: or why not."""
 
@@ -276,6 +286,7 @@ Event = (
     | ResolveFailed
     | PathFound
     | Knocked
+    | Prompted
     | Prepared
     | LinkChanged
     | RoutesSynced
@@ -348,8 +359,19 @@ class Knock:
 
 
 @dataclass(frozen=True)
+class Prompt:
+    """Ask for the tunnel's password; it says Prompted. The question is withdrawn when the tunnel is not prompting."""
+
+    run: str
+    config: TunnelConfig
+
+
+@dataclass(frozen=True)
 class Prepare:
-    """Write the option file for run; it says Prepared. mtu: of the path to address, 0 when not known."""
+    """Get the password and write the option file for run; it says Prepared.
+
+    mtu: of the path to address, 0 when not known.
+    """
 
     run: str
     config: TunnelConfig
@@ -426,6 +448,7 @@ Action = (
     | Resolve
     | FindPath
     | Knock
+    | Prompt
     | Prepare
     | RemoveOptions
     | HangUp

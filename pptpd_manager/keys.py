@@ -9,7 +9,7 @@ from enum import Enum
 from types import MappingProxyType
 from typing import Generic, TypeVar
 
-from . import addresses, authorization, dns, hooks, options, routing, values
+from . import addresses, authorization, dns, hooks, options, routing, secret, values
 from .dns import DnsConfig
 from .hooks import Hooks
 from .routing import RouteEntry, RuleEntry
@@ -17,7 +17,7 @@ from .values import BadText, Choice, Flag, Items, Kind, Number, NumberOr, OneOrM
 
 T_co = TypeVar("T_co", covariant=True)
 
-MAX_SECRET_BYTES = 255  # pppd's MAXNAMELEN and MAXSECRETLEN are 256 with the final NUL
+MAX_LOGIN_BYTES = 255  # pppd's MAXNAMELEN is 256 with the final NUL
 
 
 class Mppe(Enum):
@@ -71,8 +71,8 @@ def _password(text: str) -> str:
         raise BadText("must not hold a NUL character")
     if any(unicodedata.category(character) == "Cs" for character in text):
         raise BadText("must not hold half of a surrogate pair")
-    if (size := len(text.encode())) > MAX_SECRET_BYTES:
-        raise BadText(f"has {size} bytes in UTF-8; at most {MAX_SECRET_BYTES}")
+    if (size := len(text.encode())) > secret.MAX_BYTES:
+        raise BadText(f"has {size} bytes in UTF-8; at most {secret.MAX_BYTES}")
     return text
 
 
@@ -93,8 +93,29 @@ USERNAME: Key[str] = Key("username", Text("text", _username), None, "the name to
 PASSWORD: Key[str] = Key(
     "password",
     Text("text, at most 255 bytes in UTF-8", _password, secret=True),
-    None,
-    "the password; in quotes, and never shown by any program here",
+    "",
+    "the password; in quotes, and never shown by any program here. This, or one of the next three, is required",
+    "password",
+)
+PASSWORD_FILE: Key[str] = Key(
+    "password-file",
+    Text("the whole path of a file", secret.file_path),
+    "",
+    "the file that the password is in; root's, with mode 0600. It is read at each dial",
+    "password",
+)
+CREDENTIAL: Key[str] = Key(
+    "credential",
+    Text("a name", secret.credential_name),
+    "",
+    "the encrypted credential of systemd that the password is in, see systemd-creds(1). It is decrypted at each dial",
+    "password",
+)
+ASK_PASSWORD = Key(
+    "ask-password",
+    _FLAG,
+    False,
+    "ask for the password when the tunnel is started, see systemd-ask-password(1)",
     "password",
 )
 DOMAIN: Key[str] = Key(
@@ -206,6 +227,9 @@ KEYS: tuple[Key[object], ...] = (
     SERVER,
     USERNAME,
     PASSWORD,
+    PASSWORD_FILE,
+    CREDENTIAL,
+    ASK_PASSWORD,
     DOMAIN,
     MPPE,
     REFUSE_EAP,
@@ -232,12 +256,16 @@ KEYS: tuple[Key[object], ...] = (
     GROUPS,
     PPPD_OPTIONS,
 )
+SOURCES: tuple[Key[object], ...] = (PASSWORD, PASSWORD_FILE, CREDENTIAL, ASK_PASSWORD)  # of the password; one of them
 BY_NAME: Mapping[str, Key[object]] = MappingProxyType({key.name: key for key in KEYS})
 
 _OTHER_WORDS = (
     ("server", "servers remote gateway host hostname peer address pptp-server"),
     ("username", "user login name account"),
     ("password", "pass passwd secret"),
+    ("password-file", "passwordfile passfile secret-file"),
+    ("credential", "credentials load-credential load-credential-encrypted"),
+    ("ask-password: true", "ask askpass prompt"),
     ("mppe: require-128", "require-mppe-128 mppe-128"),
     ("mppe: require", "require-mppe mppe-40 require-mppe-40 encryption"),
     ("mppe: off", "nomppe noccp"),

@@ -44,6 +44,7 @@ from pptpd_manager.events import (
     PathFound,
     Prepared,
     ProcessLost,
+    Prompted,
     ReadyAsked,
     ReconnectAsked,
     Resolve,
@@ -74,18 +75,25 @@ from pptpd_manager.link import (
 )
 from pptpd_manager.reasons import Failure, Reason
 from pptpd_manager.tunnel import Refusal, State, Step, Tunnel, fresh
-from pptpd_manager.verdict import consider, hurried, progressed, unburdened
+from pptpd_manager.verdict import consider, hurried, progressed, prompted, unburdened
 
 DIALLED = (State.CONNECTING, State.UP)  # pppd runs, and shall
 
 
 def step(t: Tunnel, event: Event, moment: Moment) -> Step:
     """The next value of the tunnel and what to do now, in order. Pure; every event is legal in every state."""
+    after, actions = _stepped(t, event, moment)
+    return after.settled, actions
+
+
+def _stepped(t: Tunnel, event: Event, moment: Moment) -> Step:
     match event:
         case DialAsked() | AskerLeft() | ReadyAsked() | RunEnded() | LogRead() | Adopted():
             return _of_run(t, event, moment)
         case Resolved() | ResolveFailed() | Knocked() | Prepared():
             return progressed(t, event, moment)
+        case Prompted():
+            return prompted(t, event, moment)
         case PathFound() if t.state in (*DIALLED, State.STOPPING):
             return path_changed(t, event)
         case PathFound():
@@ -203,7 +211,9 @@ def _reconnect_asked(t: Tunnel) -> Step:
 
 
 def _configured(t: Tunnel, event: Configured, moment: Moment) -> Step:
-    t = replace(t, config=event.config, absent=event.absent)
+    if t.config and event.config and (t.config.login, t.config.servers) != (event.config.login, event.config.servers):
+        t = replace(t, remembered=False)  # it was given for another login
+    t = replace(t, config=event.config, absent=event.absent, prompting=False)
     if event.config is None:
         return (t, []) if t.state is State.IDLE else (t, [StopUnit()])
     if t.state is State.FAILED:
@@ -247,7 +257,7 @@ def _sleep_changed(t: Tunnel, event: SleepChanged, moment: Moment) -> Step:
     if t.state in DIALLED and not t.ended and not t.leaving:
         return hang_up(t, Failure(reasons.SUSPENDED))
     if t.state in (State.WAITING, State.RESOLVING):
-        return consider(replace(t, state=State.WAITING, knocking=False), moment)
+        return consider(replace(t, state=State.WAITING, knocking=False, prompting=False), moment)
     return t, []
 
 
@@ -256,6 +266,7 @@ def _adopted(t: Tunnel, event: Adopted, moment: Moment) -> Step:
     if not t.ended:
         return t, []
     t = replace(fresh(t, event.run), address=event.address, path=event.path, autopsy=None, began=moment.now)
+    t = replace(t, remembered=event.remembered)
     if event.address is None:
         return replace(t, state=State.WAITING), []
     if event.up_since >= 0:
@@ -274,7 +285,7 @@ def _timer_fired(t: Tunnel, timer: Timer, moment: Moment) -> Step:
     if t.state in (State.CONNECTING, State.STOPPING) and not (t.hangup or t.otherwise or t.timed_out):
         lost = Failure(reasons.LINK_TAKEN_DOWN) if t.up_since is not None else None
         return hang_up(t, otherwise=lost, timed_out=not lost)
-    if t.state in (State.WAITING, State.RESOLVING):
+    if t.state in (State.WAITING, State.RESOLVING) and not t.prompting:
         return consider(replace(t, refusal=Refusal(TEMPFAIL, Failure(_waited_for(t)))), moment)
     return t, []
 
@@ -283,6 +294,8 @@ def _waited_for(t: Tunnel) -> Reason:
     """Why a first attempt did not even begin to dial within connect-timeout."""
     if t.asleep:
         return reasons.SUSPENDED
+    if t.state is State.RESOLVING and t.path and not t.knocking:
+        return reasons.PASSWORD_SERVICE  # nothing else of what follows takes any time
     if t.state is State.RESOLVING:
         return reasons.TCP_SILENT if t.knocking else reasons.NAME_SERVER_SILENT
     return reasons.NO_ROUTE if t.online else reasons.NO_NETWORK

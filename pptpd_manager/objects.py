@@ -36,7 +36,7 @@ class Call:
     _when_ended: list[Callable[[], None]] = field(default_factory=list)
 
     def when_ended(self, then: Callable[[], None]) -> None:
-        """Call then() once, when the call has been answered, whoever does that."""
+        """Call then() once, when the call is answered, whoever does that."""
         self._when_ended.append(then)
 
     @property
@@ -68,14 +68,14 @@ class Call:
         if self.done:
             raise RuntimeError(f"{self.invocation.get_method_name()} was answered twice")
         self.done = True
+        thens, self._when_ended = self._when_ended, []
+        for then in thens:
+            then()
         return self.invocation
 
     def _release(self) -> None:
         if _SPARE_REFERENCE:
             self.invocation._unref()
-        thens, self._when_ended = self._when_ended, []
-        for then in thens:
-            then()
 
 
 Method = Callable[..., None]  # (call, *arguments); it ends the call, now or later, or raises DBusError

@@ -50,6 +50,7 @@ _RECORD = re.compile(
     r"# run ([0-9a-f]{32}) of tunnel ([A-Za-z0-9_-]+): (\S+) is ([0-9.]+)(?:, path MTU ([0-9]{1,5}))?$"
 )
 _NOTE = re.compile(rb"^# link MTU ([0-9]{1,5})\n\Z", re.MULTILINE)
+_PASSWORD = re.compile(rb'^password "[^"\n]*"\n', re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -69,19 +70,20 @@ class Record:
     link_mtu: int = 0
 
 
-def options(config: TunnelConfig, run: str, address: IPv4Address, *, plain: bool = False, path_mtu: int = 0) -> bytes:
+def options(
+    config: TunnelConfig,
+    run: str,
+    address: IPv4Address,
+    *,
+    plain: bool = False,
+    path_mtu: int = 0,
+    password: bytes = b"",
+) -> bytes:
     """The option file for a dial of config's server at address in that run. plain: without MPPE this time.
 
-    path_mtu: the largest packet that goes to address in one piece, 0 when not known.
+    path_mtu: the largest packet that goes to address in one piece, 0 when not known. password: where config has none.
     Holds the password: for files that only root may read. Source: pppd(8), pptp(8).
     """
-    refused = {
-        "eap": config.refuse_eap,
-        "pap": config.refuse_pap,
-        "chap": config.refuse_chap,
-        "mschap": config.refuse_mschap,
-        "mschap-v2": config.refuse_mschap_v2,
-    }
     mtu, mru = dialled(config, path_mtu, plain=plain)
     lines: list[tuple[str, ...]] = [
         (
@@ -93,8 +95,8 @@ def options(config: TunnelConfig, run: str, address: IPv4Address, *, plain: bool
         ("ipparam", config.name),
         ("remotename", "PPTP"),
         ("user", config.login),
-        ("password", config.password),
-        *((f"refuse-{method}",) for method, refuse in refused.items() if refuse),
+        ("password", config.password or password.decode(errors="surrogateescape")),
+        *((f"refuse-{method}",) for method in _refused(config)),
         *((word,) for word in (("nomppe",) if plain else _MPPE[config.mppe])),
         ("mtu", str(mtu)),
         ("mru", str(mru)),
@@ -107,9 +109,43 @@ def options(config: TunnelConfig, run: str, address: IPv4Address, *, plain: bool
         *((("usepeerdns",), ("set", f"PPTP_RUN={run}")) if config.dns.peer else ()),
     ]
     text = [f"# run {run} of tunnel {config.name}: {config.server} is {address}, path MTU {path_mtu}".encode()]
+    text += [] if config.password else [b"# password from " + quoted(_source(config))]
     text += [b" ".join((words[0].encode(), *map(quoted, words[1:]))) for words in lines]
     text += [line.encode() for line in config.pppd_options]
     return b"\n".join(text) + b"\n"
+
+
+def _refused(config: TunnelConfig) -> list[str]:
+    """The ways not to log in by."""
+    refused = {
+        "eap": config.refuse_eap,
+        "pap": config.refuse_pap,
+        "chap": config.refuse_chap,
+        "mschap": config.refuse_mschap,
+        "mschap-v2": config.refuse_mschap_v2,
+    }
+    return [method for method, refuse in refused.items() if refuse]
+
+
+def _source(config: TunnelConfig) -> str:
+    """Where the password comes from that is not in config itself."""
+    if config.password_file:
+        return f"file {config.password_file}"
+    return f"credential {config.credential}" if config.credential else "somebody"
+
+
+def dials_alike(text: bytes, config: TunnelConfig) -> bool:
+    """Whether config would dial again as it was dialled by the option file text, which has a record.
+
+    A password that is not in config itself is as good as any: when it is another one by now, the next dial has it.
+    """
+    dial = record(text)
+    if dial is None:
+        return False
+    made = (options(config, dial.run, dial.address, plain=plain, path_mtu=dial.path_mtu) for plain in (False, True))
+    if config.password:
+        return as_dialled(text) in made
+    return _PASSWORD.sub(b"", as_dialled(text)) in (_PASSWORD.sub(b"", each) for each in made)
 
 
 def _patience(connect_timeout: int) -> list[tuple[str, ...]]:
@@ -161,9 +197,9 @@ def as_dialled(text: bytes) -> bytes:
 def quoted(word: str) -> bytes:
     r"""word as pppd's getword() reads it back: UTF-8 in double quotes, all but the plainest bytes as \ooo.
 
-    Octal escapes leave no character that pppd, of whatever version, could take for its own.
+    Octal escapes leave no character that pppd, of whatever version, could take for its own. Bytes that are no UTF-8
+    are surrogates in word (PEP 383).
     """
-    body = b"".join(
-        byte if _PLAIN.match(byte) else b"\\%03o" % byte[0] for byte in (bytes([value]) for value in word.encode())
-    )
+    raw = word.encode(errors="surrogateescape")
+    body = b"".join(byte if _PLAIN.match(byte) else b"\\%03o" % byte[0] for byte in (bytes([value]) for value in raw))
     return b'"' + body + b'"'

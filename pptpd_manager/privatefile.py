@@ -1,7 +1,7 @@
-"""Files that only root may read: they hold passwords, and what is to be run. Below /run/pptp-manager, which is root's.
+"""Files that only root may read: they hold passwords, and what is to be run.
 
-What lies there at a start may be left over, or somebody's mistake: it is looked at without waiting, followed to no
-other place, and taken from no other owner.
+What lies in /run/pptp-manager at a start may be left over, or somebody's mistake: it is looked at without waiting,
+followed to no other place, and taken from no other owner.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import shlex
 import stat
 from pathlib import Path
 
@@ -33,20 +34,34 @@ def write(path: Path, content: bytes) -> None:
 def read(path: Path) -> bytes:
     """What write() put there. Raises OSError, also of what is no file, another's, open to others or too large."""
     with open(path, "rb", opener=_open) as file:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise OSError(errno.EINVAL, "Not a regular file", str(path))
-        if status.st_uid not in (0, os.geteuid()) or stat.S_IMODE(status.st_mode) & 0o077:
-            raise OSError(errno.EPERM, "Not root's alone", str(path))
+        if message := fault(os.fstat(file.fileno()), str(path)):
+            raise OSError(errno.EPERM, message, str(path))
         content = file.read(MAX_BYTES + 1)
     if len(content) > MAX_BYTES:
         raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path))
     return content
 
 
+def fault(status: os.stat_result, path: str) -> str:
+    """Why a file with passwords is not to be used, "" if it is; it has to be root's or the effective user's."""
+    if not stat.S_ISREG(status.st_mode):
+        return "is not a regular file"
+    if status.st_uid not in (0, os.geteuid()):
+        return f"belongs to user id {status.st_uid}, who can read it; run: chown root {shlex.quote(path)}"
+    mode = stat.S_IMODE(status.st_mode)
+    if mode & 0o066:
+        return f"has mode {mode:04o}, so others can use it; run: chmod 600 {shlex.quote(path)}"
+    return ""
+
+
+def opener(path: str, flags: int) -> int:
+    """Opens without waiting: a FIFO without a writer would take for ever."""
+    return os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY)
+
+
 def _open(path: str, flags: int) -> int:
-    """Opens what is at path itself, and without waiting: a FIFO without a writer would take for ever."""
-    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY)
+    """Opens what is at path itself."""
+    return opener(path, flags | os.O_NOFOLLOW)
 
 
 def remove(path: Path) -> None:

@@ -73,6 +73,7 @@ def printable(text: str, longest: int = 120) -> str:
 _LOG = "See: journalctl -u pptp@{name}"
 _ADMINISTRATOR = "Ask the server's administrator"
 _AGAIN = "then run: systemctl start pptp@{name}"
+_NOW = "then run: systemctl restart pptp@{name}"
 
 # --- before anything is sent ---
 NOT_CONFIGURED = Reason(
@@ -124,6 +125,63 @@ OPTIONS_NOT_WRITTEN = Reason(
     Retry.SOON,
     "pppd's option file could not be written.",
     "Make room on /run, see: df -h /run",
+)
+PASSWORD_FILE_MISSING = Reason(
+    "password-file-missing",
+    Phase.BEFORE,
+    Retry.LATER,
+    "The file with the password is not there.",
+    "Write the password into it as root, with umask 077, " + _NOW,
+)
+PASSWORD_FILE_REFUSED = Reason(
+    "password-file-refused",
+    Phase.BEFORE,
+    Retry.LATER,
+    "The file with the password cannot be used.",
+    "It has to be a regular file of root's with mode 0600 that the manager can see; " + _NOW,
+)
+PASSWORD_UNUSABLE = Reason(
+    "password-unusable",
+    Phase.BEFORE,
+    Retry.LATER,
+    "What was found in place of the password cannot be one.",
+    "A password has 1 to 255 bytes, none of them NUL; write it anew, " + _NOW,
+)
+CREDENTIAL_MISSING = Reason(
+    "credential-missing",
+    Phase.BEFORE,
+    Retry.LATER,
+    "systemd has no credential of that name.",
+    "Make it: systemd-ask-password -n | systemd-creds encrypt --name=CREDENTIAL - "
+    "/etc/credstore.encrypted/CREDENTIAL; " + _NOW,
+)
+CREDENTIAL_REFUSED = Reason(
+    "credential-refused",
+    Phase.BEFORE,
+    Retry.LATER,
+    "systemd cannot decrypt the credential.",
+    "Make it anew on this machine and under this name, see: systemd-creds(1); " + _NOW,
+)
+PASSWORD_SERVICE = Reason(
+    "password-service",
+    Phase.BEFORE,
+    Retry.SOON,
+    "systemd did not get the password.",
+    "See: journalctl -b -u pptp-credential-{name} -u pptp-password-{name}",
+)
+PASSWORD_UNANSWERED = Reason(
+    "password-unanswered",
+    Phase.BEFORE,
+    Retry.NEVER,
+    "Nobody gave the password when it was asked for.",
+    "Be there with systemd-tty-ask-password-agent, and run: systemctl start pptp@{name}",
+)
+PASSWORD_CANCELLED = Reason(
+    "password-cancelled",
+    Phase.BEFORE,
+    Retry.NEVER,
+    "Whoever was asked for the password did not want to give it.",
+    "To be asked again, run: systemctl start pptp@{name}",
 )
 
 # --- this machine ---
@@ -412,7 +470,7 @@ WRONG_PASSWORD = Reason(
     Phase.LOGIN,
     Retry.FEW,
     "The server refuses the user name or the password.",
-    "Check 'username:', 'domain:' and 'password:', " + _AGAIN,
+    "Check 'username:', 'domain:' and the password, " + _AGAIN,
 )
 ACCOUNT_LOCKED = Reason(
     "account-locked",
@@ -454,14 +512,14 @@ PASSWORD_EXPIRED = Reason(
     Phase.LOGIN,
     Retry.FEW,
     "The password has expired: the server wants it changed.",
-    "Change it on another machine or have it reset, put the new one into 'password:', " + _AGAIN,
+    "Change it on another machine or have it reset, put the new one in place of the old one, " + _AGAIN,
 )
 PASSWORD_NOT_CHANGED = Reason(
     "password-not-changed",
     Phase.LOGIN,
     Retry.FEW,
     "The server could not change the password.",
-    "Have it reset by the server's administrator, put the new one into 'password:', " + _AGAIN,
+    "Have it reset by the server's administrator, put the new one in place of the old one, " + _AGAIN,
 )
 NO_SECRET = Reason(
     "no-secret",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from gi.repository import Gio, GLib
@@ -35,11 +35,13 @@ def call(
     failed: Callable[[GLib.Error], None],
     *,
     patient: bool = False,
+    fds: Sequence[int] = (),
 ) -> None:
     """Call a method: then(the reply's values), or failed(error). Calls arrive in their order.
 
     Give an owner as the service to start none. systemd's own name the bus keeps calls for while systemd is away for a
-    moment (daemon-reexec). patient: waits for as long as it takes.
+    moment (daemon-reexec). patient: waits for as long as it takes. fds: that go with the arguments, where a handle is
+    the index; they stay the caller's.
     """
 
     def answered(con: Gio.DBusConnection, result: Gio.AsyncResult) -> None:
@@ -50,8 +52,14 @@ def call(
             return
         then(reply.unpack())
 
-    limit = GLib.MAXINT if patient else CALL_MS
-    con.call(*target, method, arguments, None, Gio.DBusCallFlags.NONE, limit, None, guarded(answered))
+    words = (*target, method, arguments, None, Gio.DBusCallFlags.NONE, GLib.MAXINT if patient else CALL_MS)
+    if not fds:
+        con.call(*words, None, guarded(answered))
+        return
+    handed = Gio.UnixFDList()
+    for fd in fds:
+        handed.append(fd)  # a duplicate
+    con.call_with_unix_fd_list(*words, handed, None, guarded(answered))
 
 
 def tell(con: Gio.DBusConnection, target: Target, method: str, arguments: GLib.Variant) -> None:

@@ -250,6 +250,7 @@ class Service:
         self._wait(call, self._waiting[name].connects)
         turns = max(1, len(tunnel.candidates), len(tunnel.config.servers) if tunnel.config else 0)
         limit = turns * (tunnel.config.connect_timeout if tunnel.config else 0) + GRACE_SECONDS
+        limit += events.PROMPT_SECONDS if tunnel.config and tunnel.config.ask_password else 0
         self._timers.start(call, limit, lambda: self._give_up_on(call, name))
         self._engine.feed(name, event)
 

@@ -26,7 +26,7 @@ _EXISTS = SYSTEMD + ".UnitExists"
 STOP_SECONDS = 2.0  # from SIGTERM to SIGKILL for a program that takes too long
 GRACE_SECONDS = 15.0  # for systemd itself
 BUSY_SECONDS = 300.0  # for an earlier service of the same name
-_EXITED, _EXEC = 1, 203  # CLD_EXITED of sigaction(2); EXIT_EXEC of systemd.exec(5)
+EXITED, _EXEC = 1, 203  # CLD_EXITED of sigaction(2); EXIT_EXEC of systemd.exec(5)
 # What the program itself did; of anything else systemd's word is told.
 _ENDINGS = ("success", "exit-code", "signal", "core-dump", "timeout")
 
@@ -49,7 +49,8 @@ class End(NamedTuple):
 class _Run:
     """Commands that have yet to end.
 
-    wait: subscriptions; begun: systemd runs them; busy: an earlier service runs; over: done() was called.
+    fds: that go with the properties. wait: subscriptions; begun: systemd runs them; busy: an earlier service runs;
+    over: done() was called.
     """
 
     unit: str
@@ -57,6 +58,8 @@ class _Run:
     properties: list[tuple[str, GLib.Variant]]
     seconds: float
     done: Done
+    fds: list[int] = field(default_factory=list)
+    ended: Callable[[End], None] = lambda _: None
     wait: list[int] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
     begun: bool = False
@@ -82,16 +85,23 @@ class Transient:
         stdin: bytes = b"",
         seconds: float,
         fields: Mapping[str, str] = {},
+        output: int | None = None,
+        credentials: Sequence[str] = (),
+        ended: Callable[[End], None] = lambda _: None,
         done: Done,
     ) -> None:
         """Run the commands one after the other, each whatever came of the one before; done("") or done(what failed).
 
         unit_name: with ".service"; while an earlier service of that name runs, this one waits for its end. Each
         command has that many seconds, and is killed then, with all that it has started. environment: besides what
-        systemd gives every service; stdin: what each reads. fields: of their lines in the journal.
+        systemd gives every service; stdin: what each reads. fields: of their lines in the journal. output: the file
+        that they write to, which stays the caller's and open until done. credentials: of systemd, encrypted, that they
+        may read if there are any. ended: told of each command that was begun, before done.
         """
         properties = _properties(unit_name, description, environment, stdin, seconds, fields)
-        run = _Run(unit_name, list(commands), properties, seconds, done)
+        properties += _handed(output, credentials)
+        fds = [] if output is None else [output]
+        run = _Run(unit_name, list(commands), properties, seconds, done, fds, ended)
         none = Gio.DBusSignalFlags.NONE
         run.wait = [
             self._con.signal_subscribe(
@@ -122,7 +132,12 @@ class Transient:
             run.busy = True
             self._timers.start(run, BUSY_SECONDS, lambda: self._end(run, f"{run.unit} is there and does not end"))
 
-        call(self._con, _MANAGER, "StartTransientUnit", arguments, started, refused)
+        call(self._con, _MANAGER, "StartTransientUnit", arguments, started, refused, fds=run.fds)
+
+    def stop(self, unit_name: str) -> None:
+        """Have that service end, if there is one."""
+        arguments = GLib.Variant("(ss)", (unit_name, "replace"))
+        call(self._con, _MANAGER, "StopUnit", arguments, lambda _: None, lambda _: None)
 
     def _removed(self, run: _Run) -> None:
         """The earlier one has ended; or systemd reads its units anew, and the next try finds it again."""
@@ -144,9 +159,10 @@ class Transient:
     def _ended(self, run: _Run, service: dict[str, Any]) -> None:
         if run.over:  # it took systemd too long to say so
             return
-        complaints, run.commands = outcome(
-            run.commands, read_ends(service["ExecStart"]), service["Result"], run.seconds
-        )
+        ends = read_ends(service["ExecStart"])
+        for end in ends:
+            run.ended(end)
+        complaints, run.commands = outcome(run.commands, ends, service["Result"], run.seconds)
         run.complaints += complaints
         if service["Result"] == "timeout":
             # After a time-out systemd stops the service, but first begins the next command nevertheless. Should that
@@ -194,7 +210,7 @@ def outcome(
     for command, end in zip(commands, ends, strict=False):
         if end.seconds >= seconds:
             complaints.append(f"{command[0]} took longer than {seconds:g} s and was killed")
-        elif end.code != _EXITED:
+        elif end.code != EXITED:
             complaints.append(f"{command[0]} was killed by signal {end.status}")
         elif end.status == _EXEC:
             complaints.append(f"{command[0]} cannot be run")
@@ -236,3 +252,17 @@ def _properties(
         properties.append(("StandardInput", GLib.Variant("s", "data")))
         properties.append(("StandardInputData", GLib.Variant("ay", stdin)))
     return properties
+
+
+def _handed(output: int | None, credentials: Sequence[str]) -> list[tuple[str, GLib.Variant]]:
+    """More of the service. The output is the first of the message's file descriptors. Source: systemd.exec(5)."""
+    found = []
+    if output is not None:
+        # systemd compares these two and, where they are alike, has the errors go where the output goes (exec-invoke.c,
+        # can_inherit_stderr_from_stdout). Neither says where the output goes: the descriptor does.
+        found.append(("StandardOutput", GLib.Variant("s", "null")))
+        found.append(("StandardError", GLib.Variant("s", "journal")))
+        found.append(("StandardOutputFileDescriptor", GLib.Variant("h", 0)))
+    if credentials:  # without a path systemd looks for them in its credential stores; what is not there is left out
+        found.append(("LoadCredentialEncrypted", GLib.Variant("a(ss)", [(name, name) for name in credentials])))
+    return found

@@ -24,7 +24,7 @@ class State(Enum):
     """What a tunnel is doing. The same words are on D-Bus."""
 
     IDLE = "idle"  # nobody wants it
-    WAITING = "waiting"  # wanted; before the next attempt, for a pause, the network or the server
+    WAITING = "waiting"  # wanted; before the next attempt, for a pause, the network, the server or a password
     RESOLVING = "resolving"  # its server's name is being looked up
     CONNECTING = "connecting"  # pppd dials
     UP = "up"  # the link is up and the routes are in the table
@@ -67,14 +67,15 @@ class Tunnel:
     link; active: systemd says so; called: systemd has been told to start the unit and has not yet; refusal, autopsy:
     see there.
     The attempt. address, path: of the server, once known; link: its interface; up_since: None while not up; began:
-    when the last one began; deadline: end of connect-timeout; knocking: its address is being knocked at; timed_out: it
-    was ended by connect-timeout; hangup: why we ended this run ourselves; otherwise: why, should the log not tell a
-    better reason; killed: it did not end when it was told to.
+    when the last one began; deadline: end of connect-timeout; knocking: its address is being knocked at; prompting:
+    its password is being asked for; timed_out: it was ended by connect-timeout; hangup: why we ended this run
+    ourselves; otherwise: why, should the log not tell a better reason; killed: it did not end when it was told to.
     Past attempts. failure: why the last one failed; failures: how many in a row; few: how many of them with a reason
     that gives up after a few; pause, not_before: the wait before the next one in seconds, and its end; knock: the
     server did not accept TCP connections, so knock before the next call; target, way: the address that was tried
     last, and the way there then or since; candidates, tried: the servers' addresses as last looked up, and those that
-    have failed in this round; plain: the server refused MPPE and 'mppe: optional' allows to do without.
+    have failed in this round; plain: the server refused MPPE and 'mppe: optional' allows to do without; remembered:
+    the password that somebody gave is kept.
     The machine. online, asleep: see events. absent: why there is no config. unclamped: why clamp-mss cannot be done.
     unsourced: its routes that wait for an address.
     """
@@ -106,6 +107,8 @@ class Tunnel:
     began: float = 0.0
     deadline: float | None = None
     knocking: bool = False
+    prompting: bool = False
+    remembered: bool = False
     timed_out: bool = False
     hangup: Failure | None = None
     otherwise: Failure | None = None
@@ -182,6 +185,16 @@ class Tunnel:
         )
 
     @property
+    def settled(self) -> Tunnel:
+        """Itself, without what it may not have any more: a question that nobody waits for, a password."""
+        prompting = self.prompting and self.asking and self.state is State.WAITING
+        wanted = self.state not in (State.IDLE, State.FAILED) and self.config is not None and self.config.ask_password
+        remembered = self.remembered and wanted
+        if (prompting, remembered) == (self.prompting, self.remembered):
+            return self
+        return replace(self, prompting=prompting, remembered=remembered)
+
+    @property
     def wants_routes(self) -> bool:
         """Whether its link should have its routes now."""
         return (
@@ -219,5 +232,6 @@ def fresh(t: Tunnel, run: str) -> Tunnel:
         otherwise=None,
         killed=False,
         knocking=False,
+        prompting=False,
         timed_out=False,
     )

@@ -6,6 +6,7 @@ Part of machine.py, which has the theory of operation.
 from __future__ import annotations
 
 from dataclasses import replace
+from ipaddress import IPv4Address
 
 from pptpd_manager import reasons, retry
 from pptpd_manager.config import TunnelConfig
@@ -25,6 +26,8 @@ from pptpd_manager.events import (
     PathFound,
     Prepare,
     Prepared,
+    Prompt,
+    Prompted,
     Resolve,
     Resolved,
     ResolveFailed,
@@ -33,13 +36,14 @@ from pptpd_manager.events import (
     Timer,
     Wait,
 )
-from pptpd_manager.reasons import Retry
+from pptpd_manager.reasons import Failure, Retry
 from pptpd_manager.tunnel import Refusal, State, Step, Tunnel
 
 # After these a call would only hang: the next one waits until the server accepts a TCP connection again.
 KNOCK_AFTER = (reasons.TCP_REFUSED, reasons.TCP_SILENT, reasons.HOST_UNREACHABLE, reasons.PEER_DEAD)
 # Of a server that is away one knock finds this and the next one that, as ARP and routers on the way have it.
 AWAY = (reasons.TCP_SILENT, reasons.HOST_UNREACHABLE, reasons.PEER_DEAD)
+PROMPTING = "Waiting for the password; to give it, run: systemd-tty-ask-password-agent"
 
 
 def unburdened(t: Tunnel) -> Tunnel:
@@ -56,7 +60,7 @@ def hurried(t: Tunnel) -> Tunnel:
 
 def consider(t: Tunnel, moment: Moment) -> Step:
     """What to answer a main process that asks; nothing while there is something to wait for."""
-    if not t.asking or t.autopsy or t.leaving:
+    if not t.asking or t.autopsy or t.leaving or t.prompting:
         return t, []
     if t.refusal:
         return refuse(t, t.refusal)
@@ -188,14 +192,39 @@ def _path_found(t: Tunnel, event: PathFound, config: TunnelConfig) -> Step:
         return t, actions or [Knock(t.run, event.address)]
     if len(t.candidates) > 1:  # so that a start comes up by the second one when the first one is away
         return replace(t, knocking=True), [Knock(t.run, event.address)]
-    return t, [Prepare(t.run, config, event.address, t.plain, event.path.mtu)]
+    return _prepare(t, config, event.address, event.path.mtu)
+
+
+def _prepare(t: Tunnel, config: TunnelConfig, address: IPv4Address, mtu: int) -> Step:
+    """Write the option file, or first ask for the password: not before the server can be dialled."""
+    if not config.ask_password or t.remembered:
+        return t, [Prepare(t.run, config, address, t.plain, mtu)]
+    t, actions = _wait(replace(t, knocking=False), PROMPTING)
+    if actions:
+        return t, actions
+    # People have a time of their own.
+    return replace(t, prompting=True, deadline=None), [CancelTimer(Timer.CONNECT), Prompt(t.run, config)]
+
+
+def prompted(t: Tunnel, event: Prompted, moment: Moment) -> Step:
+    """The question for the password has come to its end. Its answer may have taken long: the attempt begins anew."""
+    if event.run != t.run or not t.prompting:
+        return t, []
+    t = replace(t, prompting=False)
+    if event.failure:
+        return refuse(t, _refusal(event.failure))
+    return consider(replace(t, remembered=True), moment)
+
+
+def _refusal(failure: Failure) -> Refusal:
+    return Refusal(UNAVAILABLE if failure.reason.retry is Retry.NEVER else TEMPFAIL, failure)
 
 
 def _knocked(t: Tunnel, event: Knocked, config: TunnelConfig, moment: Moment) -> Step:
     if not event.failure:
         t, timers = _with_deadline(replace(t, state=State.RESOLVING, knocking=False, knock=False), config, moment)
-        mtu = t.path.mtu if t.path else 0
-        return t, [*timers, Prepare(t.run, config, event.address, t.plain, mtu)]
+        t, actions = _prepare(t, config, event.address, t.path.mtu if t.path else 0)
+        return t, [*timers, *actions]
     t = replace(t, knocking=False, tried=t.tried | {event.address})
     if t.state is State.RESOLVING:  # the attempt is in the hands of a person or the boot
         return _next_address(t) if t.untried else refuse(t, Refusal(TEMPFAIL, event.failure))
@@ -208,7 +237,6 @@ def _knocked(t: Tunnel, event: Knocked, config: TunnelConfig, moment: Moment) ->
 
 def _prepared(t: Tunnel, event: Prepared, config: TunnelConfig) -> Step:
     if event.failure:
-        never = event.failure.reason.retry is Retry.NEVER
-        return refuse(t, Refusal(UNAVAILABLE if never else TEMPFAIL, event.failure))
+        return refuse(t, _refusal(event.failure))
     t = replace(t, state=State.CONNECTING, asking=False)
     return t, [Answer(t.run, Dial(f"Connecting to {config.server} ({t.address})"))]

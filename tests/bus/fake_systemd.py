@@ -6,6 +6,7 @@ with an invocation id and a job, until the test says what became of it, over org
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 import uuid
@@ -95,6 +96,8 @@ XML = f"""
       <arg name="result" type="s" direction="in"/>
       <arg name="ends" type="a(iit)" direction="in"/>
     </method>
+    <!-- Print: write text to the output that the transient service was given. -->
+    <method name="Print"><arg name="unit" type="s" direction="in"/><arg name="text" type="ay" direction="in"/></method>
     <!-- Remove: tell that the unit is unloaded, as for all units when systemd reads them anew. -->
     <method name="Remove"><arg name="unit" type="s" direction="in"/></method>
     <!-- Called: a method of Manager was called. -->
@@ -106,10 +109,11 @@ XML = f"""
 
 @dataclass
 class Service:
-    """A transient service. holder: who keeps it loaded after its end (AddRef)."""
+    """A transient service. holder: who keeps it loaded after its end (AddRef). output: a file descriptor, or -1."""
 
     commands: list[tuple[str, list[str]]]
     holder: str
+    output: int = -1
     result: str = "success"
     ends: tuple[tuple[int, int, int], ...] = ()
 
@@ -157,6 +161,7 @@ class Systemd:
             "Behave": self.behave,
             "Release": self.release,
             "Finish": self.finish,
+            "Print": self.print,
             "Remove": self.remove,
         }
         self.control = Exported(con, CONTROL_PATH, self.interfaces[CONTROL], control, dict)
@@ -206,6 +211,10 @@ class Systemd:
         if not self.con.call_sync(*words, Gio.DBusCallFlags.NONE, -1, None).unpack()[0]:
             self.forget(unit)
 
+    def print(self, call: Call, unit: str, text: list[int]) -> None:
+        os.write(self.services[unit][0].output, bytes(text))
+        call.reply()
+
     def remove(self, call: Call, unit: str) -> None:
         self.manager.emit("UnitRemoved", "(so)", unit, unit_path(unit))
         call.reply()
@@ -243,6 +252,12 @@ class Systemd:
                 if arguments[0] in self.services and self.units[arguments[0]].active in ("inactive", "failed"):
                     self.forget(arguments[0])
                 call.reply()
+            case "StopUnit" if not arguments[0].startswith("pptp@"):
+                if arguments[0] not in self.services:
+                    call.fail(DBusError(NAME + ".NoSuchUnit", f"Unit {arguments[0]} not loaded."))
+                    return
+                call.reply(self.new_job("stop")[1])
+                self.end(arguments[0], "signal", [(2, 15, 0)])
             case _:
                 call.reply(self.job(arguments[0], method.removesuffix("Unit").lower()))
 
@@ -273,7 +288,9 @@ class Systemd:
             text = f"Unit {unit} was already loaded or has a fragment file."
             call.fail(DBusError(NAME + ".UnitExists", text))
             return
-        service = Service([tuple(entry[:2]) for entry in dict(properties)["ExecStartEx"]], call.sender)
+        commands = [tuple(entry[:2]) for entry in dict(properties)["ExecStartEx"]]
+        handed = call.invocation.get_message().get_unix_fd_list()
+        service = Service(commands, call.sender, handed.get(0) if handed else -1)
         exported = Exported(self.con, unit_path(unit), self.interfaces[SERVICE], {}, service.properties)
         self.services[unit] = service, exported
         self.become(unit, State())  # as systemd does: it tells of the unit before the job runs
@@ -284,8 +301,10 @@ class Systemd:
 
     def forget(self, unit: str) -> None:
         """Unload a transient service."""
-        _, exported = self.services.pop(unit)
+        service, exported = self.services.pop(unit)
         exported.close()
+        if service.output >= 0:
+            os.close(service.output)
         self.objects.pop(unit).close()
         del self.units[unit]
         self.manager.emit("UnitRemoved", "(so)", unit, unit_path(unit))

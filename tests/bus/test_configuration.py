@@ -70,10 +70,7 @@ def test_a_file_that_others_can_read(bare: World) -> None:
     bare.configure(CONFIG, 0o644)
     bare.start()
     (found,) = bare.problems()
-    assert (
-        found
-        == f"{bare.config}: has mode 0644, so others can read or write the passwords; run: chmod 600 {bare.config}"
-    )
+    assert found == f"{bare.config}: has mode 0644, so others can use it; run: chmod 600 {bare.config}"
     assert problems(bare) == [found]
     run = bare.set_unit("office", "activating", "start", new_run=True)
     text = f"The configuration has errors. ({found}) Mend the file and run: systemctl reload pptp-manager"

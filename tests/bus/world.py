@@ -314,6 +314,10 @@ class World:
         """Have a transient service end so. ends: of its commands that were begun: code, status, seconds."""
         self.client.call(SYSTEMD, TEST_PATH, TEST + ".Finish", "(ssa(iit))", unit, result, list(ends or [(1, 0, 0)]))
 
+    def print_as_service(self, unit: str, text: bytes) -> None:
+        """Have a transient service write to the output that it was given."""
+        self.client.call(SYSTEMD, TEST_PATH, TEST + ".Print", "(say)", unit, text)
+
     # --- a tunnel ---
 
     def link_up(self, tunnel: str, local: str = "10.9.0.2", peer: str = "10.9.0.1") -> None:

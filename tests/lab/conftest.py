@@ -43,7 +43,5 @@ def nothing_left(tables: list[str], request: pytest.FixtureRequest) -> Iterator[
     before, tables[0] = tables[0], lab.routes()
     assert tables[0] == before
     assert "pptp-" not in lab.out("ip", "-o", "link")
-    lab.wait_for(
-        lambda: not [path for kind in ("options*", "names") for path in lab.OPTIONS.glob(f"*.{kind}")],
-        "no file is left",
-    )
+    kinds = ("options*", "names", "password")
+    lab.wait_for(lambda: not [path for kind in kinds for path in lab.OPTIONS.glob(f"*.{kind}")], "no file is left")

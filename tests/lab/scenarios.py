@@ -66,6 +66,7 @@ APART = {
     "routing": ("test_routes.py", "test_guard.py", "test_leftovers.py", "test_mtu.py"),
     "hostile": ("test_option_files.py", "test_hostile_server.py", "test_hostile_callers.py"),
     "access": ("test_polkit.py",),
+    "secrets": ("test_passwords.py", "test_canary.py"),
     "network": ("test_hooks.py", "test_network.py", "test_names.py"),
 }
 # What takes long, and in what it shows depends on nothing that differs between the suites: on the first one only.
@@ -74,6 +75,7 @@ ONCE = (
     "test_recovery.py::test_it_comes_back_by_itself[server-away-20]",
     "test_measure.py::test_each_connect_has_its_route_and_the_figures_are_these",
     "test_mtu.py::test_the_throughput_is_this",
+    "test_passwords.py::test_without_an_answer_it_is_given_up",
     # pptp is of the same version everywhere
     "test_scripted.py::test_the_end_and_its_reason[control]",
     "test_scripted.py::test_the_end_and_its_reason[call]",

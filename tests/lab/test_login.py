@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import commands as lab
 import pytest
+from passwords import known_to_the_server
 
-SECRETS = Path("/etc/lab/pptpd/main/chap-secrets")
 PEOPLE = {
     "space": ("al ice", "a secret with spaces ", ""),
     "quotes": ("a\"li'ce", 'pa$$ w"o\'rd"', ""),
@@ -22,26 +20,17 @@ PEOPLE = {
 }
 
 
-def server_word(text: str) -> str:
-    """text for the server's chap-secrets; pppd(8), AUTHENTICATION."""
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
 @pytest.mark.parametrize("name", PEOPLE)
 def test_it_logs_in(name: str) -> None:
     user, password, domain = PEOPLE[name]
     login = f"{domain}\\{user}" if domain else user
-    before = SECRETS.read_text()
-    try:
-        SECRETS.write_text(before + f"{server_word(login)} pptpd {server_word(password)} *\n")
+    with known_to_the_server(login, password):
         domain_key = {"domain": domain} if domain else {}
         lab.configure({"work": {**lab.ALICE, "username": user, "password": password, **domain_key}})
         assert lab.systemctl("start", "pptp@work") == 0, lab.evidence()
         assert lab.passes()
         lab.configure({"work": {**lab.ALICE, "username": user, "password": password + "x", **domain_key}})
         lab.wait_for(lambda: lab.active("work") == "failed", "the test can fail: another password is refused", 60)
-    finally:
-        SECRETS.write_text(before)
 
 
 def test_a_name_that_is_not_ascii_reaches_the_server_byte_for_byte() -> None:

@@ -46,7 +46,8 @@ def test_a_broken_file_changes_nothing_and_is_reported() -> None:
     done = lab.call("Reload")
     assert done.returncode == 1
     problems = [
-        "/etc/pptp-manager.yaml:2:3: tunnels.work: 'password' is missing",
+        "/etc/pptp-manager.yaml:2:3: tunnels.work: 'password' is missing "
+        "(or password-file, credential, ask-password: true)",
         "/etc/pptp-manager.yaml:2:3: tunnels.work: 'username' is missing",
         "/etc/pptp-manager.yaml:3:5: tunnels.work.servr: unknown key; did you mean 'server'?",
         "/etc/pptp-manager.yaml:4:10: tunnels.work.mtu: 9 is not in 576..1500 bytes",

@@ -19,7 +19,7 @@ TOOLS = Path(sys.executable).parent  # .venv/bin
 NOT_OURS = {".git", ".venv", ".hypothesis", ".mypy_cache", ".ruff_cache", ".pytest_cache", "__pycache__", "build"}
 
 PURE = (
-    *("config", "keys", "values", "document", "addresses", "options", "reasons", "pppd", "retry", "routes"),
+    *("config", "keys", "values", "document", "addresses", "options", "secret", "reasons", "pppd", "retry", "routes"),
     *("routing", "planner", "losses", "dns", "mtu", "clamp", "hooks", "occasions"),
     *("authorization", "turns"),
     *("diagnosis", "events", "tunnel", "machine", "verdict", "link", "ending"),

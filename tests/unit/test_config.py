@@ -32,6 +32,7 @@ IPV4 = "an IPv4 address (four numbers 0..255 with dots)"
 NOT_A_KEY = "not a key; is a blank missing after a colon, or are quotes around a text?"
 ESCAPE = '(in double quotes a backslash begins an escape, "\\\\" is a backslash)'
 MERGE = "merge keys (<<) are not supported; put shared keys under 'defaults'"
+OTHERS = " (or password-file, credential, ask-password: true)"
 TAG = "a YAML tag; text that begins with ! needs quotes"
 
 
@@ -597,7 +598,10 @@ DOCUMENTS = [
     ),
     (
         "tunnels: {a: }",
-        [f"1:11: tunnels.a: '{name}' is missing" for name in ("password", "server", "username")],
+        [
+            f"1:11: tunnels.a: '{name}' is missing{more}"
+            for name, more in (("password", OTHERS), ("server", ""), ("username", ""))
+        ],
     ),
     (
         "tunnels: {a: {usrname: x, server: x, pass: x}}",
@@ -910,6 +914,78 @@ def test_servers_that_are_wrong(given: str, message: str) -> None:
     assert line.endswith(f": tunnels.work.{message}")
 
 
+# What is given instead of "password: s3cret" in BASE, under defaults or in the tunnel -> the messages.
+BESIDE = "'{}' is given as well; the password comes from one place"
+SOURCES = [
+    ("", "", [f"2:3: tunnels.work: 'password' is missing{OTHERS}"]),
+    ("", "ask-password: false", [f"2:3: tunnels.work: 'password' is missing{OTHERS}"]),
+    ("ask-password: true", "ask-password: false", [f"3:3: tunnels.work: 'password' is missing{OTHERS}"]),
+    ("", "password: a\n    credential: b", [f"6:5: tunnels.work.credential: {BESIDE.format('password')}"]),
+    (
+        "",
+        "ask-password: true\n    password-file: /a\n    password: b",
+        [
+            f"6:5: tunnels.work.password-file: {BESIDE.format('ask-password')}",
+            f"7:5: tunnels.work.password: {BESIDE.format('ask-password')}",
+        ],
+    ),
+    ("credential: b, password: a", "", [f"3:3: tunnels.work.password: {BESIDE.format('credential')}"]),
+    ("", "ask-password: yes", ["5:19: tunnels.work.ask-password: expected true or false, got 'yes'; write true"]),
+    ("", "askpass: true", ["5:5: tunnels.work.askpass: unknown key; did you mean 'ask-password: true'?"]),
+    (
+        "",
+        "password-file: secret",
+        ["5:20: tunnels.work.password-file: must be a whole path, such as /etc/pptp-work.password"],
+    ),
+    ("", 'password-file: "/a\\n"', ["5:20: tunnels.work.password-file: must be one line without control characters"]),
+    (
+        "",
+        "password-file: /root/work",
+        [
+            "5:20: tunnels.work.password-file: the manager cannot see what is in /root (its sandbox); "
+            "put the file elsewhere"
+        ],
+    ),
+    ("", "credential: ''", ["5:17: tunnels.work.credential: must not be empty"]),
+    *(
+        (
+            "",
+            f"credential: {name}",
+            [
+                "5:17: tunnels.work.credential: "
+                "must be a name of at most 255 letters, digits, _ . @ + and -, and no path"
+            ],
+        )
+        for name in ("/etc/work", "a/b", "..", "a b", "a:b", "wörk", "a" * 256)
+    ),
+]
+
+
+@pytest.mark.parametrize(("defaults", "given", "expected"), SOURCES)
+def test_where_the_password_comes_from_refused(defaults: str, given: str, expected: list[str]) -> None:
+    text = BASE.replace("password: s3cret", given)
+    text = f"defaults: {{{defaults}}}\n{text}" if defaults else text
+    assert messages(text) == [f"f:{line}" for line in expected]
+
+
+@pytest.mark.parametrize(
+    ("defaults", "given", "source"),
+    [
+        ("", "password-file: /etc/work file", {"password_file": "/etc/work file"}),
+        ("", "credential: work.vpn@office", {"credential": "work.vpn@office"}),
+        ("", "ask-password: true", {"ask_password": True}),
+        ("ask-password: true", "", {"ask_password": True}),
+        ("ask-password: true", "credential: work", {"credential": "work"}),
+        ("password: a", "ask-password: true", {"ask_password": True}),
+        ("ask-password: true", "ask-password: false\n    password: b", {"password": "b"}),
+    ],
+)
+def test_where_the_password_comes_from_taken(defaults: str, given: str, source: dict[str, object]) -> None:
+    text = f"defaults: {{{defaults}}}\n" + BASE.replace("password: s3cret", given)
+    plain = TunnelConfig(name="work", servers=("vpn.example.com",), username="alice")
+    assert parse(text, "f").tunnels["work"] == dataclasses.replace(plain, **source)  # type: ignore[arg-type]
+
+
 def test_example_has_no_tunnel_as_shipped() -> None:
     assert parse(EXAMPLE.read_text(), "f") == Config({})
 
@@ -919,12 +995,13 @@ def test_example_uncommented_shows_each_key_with_its_default() -> None:
     (found,) = parse(text, "f").tunnels.values()
     assert found.name == "work"
     for key in keys.KEYS:
-        assert re.search(rf"(?m)^    {key.name}:", text), key.name
+        other = "#   " if key in keys.SOURCES[1:] else ""
+        assert re.search(rf"(?m)^    {other}{key.name}:", text), key.name
         if key.name not in ("server", "username", "password", "domain", "routes", "pppd-options"):
             assert getattr(found, key.name.replace("-", "_")) == key.default
 
 
-@pytest.mark.parametrize("module", ["document", "values", "addresses", "options", "keys", "config"])
+@pytest.mark.parametrize("module", ["document", "values", "addresses", "options", "secret", "keys", "config"])
 def test_module_is_pure(module: str) -> None:
     tree = ast.parse((ROOT / "pptpd_manager" / f"{module}.py").read_text())
     imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}

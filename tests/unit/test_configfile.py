@@ -8,7 +8,7 @@ import socket
 
 import pytest
 
-from pptpd_manager import configfile
+from pptpd_manager import configfile, privatefile
 from pptpd_manager.config import Config, ConfigError
 
 NOBODY = 65534
@@ -56,9 +56,7 @@ def test_private(path: pathlib.Path, mode: int) -> None:
 @pytest.mark.parametrize("mode", [0o640, 0o620, 0o604, 0o602, 0o644, 0o666])
 def test_open_to_others(path: pathlib.Path, mode: int) -> None:
     path.chmod(mode)
-    assert message(path) == (
-        f"{path}: has mode 0{mode:o}, so others can read or write the passwords; run: chmod 600 {path}"
-    )
+    assert message(path) == f"{path}: has mode 0{mode:o}, so others can use it; run: chmod 600 {path}"
 
 
 def test_other_owner(path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,7 +65,7 @@ def test_other_owner(path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Non
     else:
         monkeypatch.setattr(os, "geteuid", lambda: 12345)
     owner = os.stat(path).st_uid
-    assert message(path) == (f"{path}: belongs to user id {owner}, who can read the passwords; run: chown root {path}")
+    assert message(path) == f"{path}: belongs to user id {owner}, who can read it; run: chown root {path}"
 
 
 def test_link(path: pathlib.Path) -> None:
@@ -148,7 +146,7 @@ def test_size(path: pathlib.Path) -> None:
 def test_changed_while_it_is_read(path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, times: int) -> None:
     """A half of the old one and a half of the new one may be good YAML, with fewer tunnels than either."""
     left = [times]
-    judge = configfile._fault
+    judge = privatefile.fault
 
     def change(status: os.stat_result, quoted: str) -> str:
         if left[0]:
@@ -157,7 +155,7 @@ def test_changed_while_it_is_read(path: pathlib.Path, monkeypatch: pytest.Monkey
                 file.write("# more\n")
         return judge(status, quoted)
 
-    monkeypatch.setattr(configfile, "_fault", change)
+    monkeypatch.setattr(privatefile, "fault", change)
     if times < configfile.TRIES:
         assert configfile.read(str(path)) == "tunnels: {}\n" + "# more\n" * times
     else:

@@ -41,6 +41,8 @@ from pptpd_manager.events import (
     Prepare,
     Prepared,
     ProcessLost,
+    Prompt,
+    Prompted,
     ReadLog,
     ReadyAsked,
     ReconnectAsked,
@@ -69,8 +71,10 @@ from pptpd_manager.link import GONE_SECONDS, KILL_SECONDS
 from pptpd_manager.machine import step
 from pptpd_manager.reasons import Failure, Reason, Retry
 from pptpd_manager.tunnel import State, Tunnel
+from pptpd_manager.verdict import PROMPTING
 
 from .walk import (
+    ASKED,
     BUSY,
     CALLED,
     CONFIG_WORK,
@@ -263,6 +267,108 @@ def test_a_knock_whose_asker_has_left_is_late() -> None:
     story = Story().failing("r1").then(DialAsked("r2", KNOCKING + last(reasons.TCP_REFUSED)), after=1)
     story.then(Resolved("r2", HOST, (SERVER,)), PathFound("r2", SERVER, PATH), AskerLeft("r2"))
     assert story.then(Knocked("r2", SERVER)).actions == []
+
+
+# --- a password that is asked for ---
+
+
+def prepared(story: Story, run: str = "r1") -> Story:
+    """The story from an attempt's beginning to the option file, without a question."""
+    story.then(Resolved(run, HOST, (SERVER,)), PathFound(run, SERVER, PATH))
+    assert [type(action) for action in story.actions] == [Prepare]
+    return story.then(Prepared(run))
+
+
+def test_a_password_is_asked_for_when_the_server_can_be_dialled() -> None:
+    story = Story(ASKED).then(DialAsked("r1"), Resolved("r1", HOST, (SERVER,)), PathFound("r1", SERVER, PATH))
+    assert story.actions == [Answer("r1", Wait(PROMPTING))] and story.state() is State.WAITING
+    story.then(DialAsked("r1", PROMPTING), Resolved("r1", HOST, (SERVER,)), PathFound("r1", SERVER, PATH))
+    assert story.actions == [CancelTimer(Timer.CONNECT), Prompt("r1", ASKED)], "connect-timeout is not for people"
+    assert story.then(ConnectAsked()).actions == [] and story.then(NetworkChanged(True, WIFI)).actions == []
+    story.then(Prompted("r1"), after=80)
+    assert story.actions == [StartTimer(Timer.CONNECT, 20.0), Resolve("r1", HOST)], "that was long ago"
+    assert prepared(story).state() is State.CONNECTING
+
+
+def test_a_password_is_asked_for_after_a_knock() -> None:
+    story = Story(ASKED).then(DialAsked("r1", PROMPTING), Resolved("r1", HOST, BOTH), PathFound("r1", SERVER, PATH))
+    assert story.actions == [Knock("r1", SERVER)]
+    assert Prompt("r1", ASKED) in story.then(Knocked("r1", SERVER)).actions
+
+
+def test_a_password_that_was_given_is_used_again_until_it_is_wrong() -> None:
+    story = Story(ASKED).prompting().then(Prompted("r1"))
+    prepared(story).then(RunEnded("r1", Exit("exited", "16")), LogRead("r1", BUSY))
+    prepared(story.then(DialAsked("r2"), after=10), "r2")
+    story.then(RunEnded("r2", Exit("exited", "19")), LogRead("r2", WRONG))
+    assert not story.t.remembered and story.state() is State.WAITING
+    story.then(after=10).prompting("r3")
+    assert story.t.prompting
+    prepared(story.then(Prompted("r3")), "r3").then(RunEnded("r3", Exit("exited", "19")), LogRead("r3", WRONG))
+    assert story.state() is State.FAILED, "wrong twice"
+
+
+@pytest.mark.parametrize("reason", [reasons.PASSWORD_UNANSWERED, reasons.PASSWORD_CANCELLED])
+def test_a_password_that_is_not_given_ends_it(reason: Reason) -> None:
+    story = Story(ASKED).prompting().then(Prompted("r1", Failure(reason)))
+    assert (story.state(), story.t.prompting) == (State.FAILED, False)
+    answer = GiveUp(UNAVAILABLE, Tunnel("work", ASKED).explain(Failure(reason)))
+    assert Answer("r1", answer) in story.actions and Tell(Failure(reason)) in story.actions
+
+
+def test_a_password_that_cannot_be_asked_for_is_tried_again() -> None:
+    story = Story(ASKED).prompting().then(Prompted("r1", Failure(reasons.PASSWORD_SERVICE, "no bus")))
+    assert story.state() is State.WAITING
+    story.then(RunEnded("r1", Exit("exited", "75")))
+    assert (story.t.failures, story.t.pause) == (1, 1.0)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        AskerLeft("r1"),
+        DisconnectAsked(),
+        ReconnectAsked(),
+        SleepChanged(True),
+        Configured(CONFIG_WORK),
+        DialAsked("r2"),
+    ],
+)
+def test_what_ends_the_question(event: Event) -> None:
+    assert not Story(ASKED).prompting().then(event).t.prompting
+    assert not Story(ASKED).prompting().then(event, Prompted("r1")).t.remembered, "an answer that crosses it is late"
+
+
+@pytest.mark.parametrize(
+    ("event", "remembered"),
+    [
+        (Configured(replace(ASKED, mtu=1300), redial=True), True),
+        (Configured(replace(ASKED, username="bob"), redial=True), False),
+        (Configured(replace(ASKED, servers=OTHER), redial=True), False),
+        (Configured(CONFIG_WORK, redial=True), False),
+        (ReconnectAsked(), True),
+        (DisconnectAsked(), True),  # it may be refused
+        (UnitChanged("inactive", "dead", "r1"), False),
+        (LinkChanged(None), True),
+    ],
+)
+def test_how_long_a_password_is_kept(event: Event, remembered: bool) -> None:
+    story = Story(ASKED).prompting().then(Prompted("r1"))
+    prepared(story).then(LinkChanged(LINK), RoutesSynced())
+    assert story.state() is State.UP and story.then(event).t.remembered is remembered
+
+
+def test_a_password_that_the_last_manager_kept_is_used() -> None:
+    story = Story(ASKED).then(Adopted("r1", None, None, -1.0, remembered=True), DialAsked("r1"))
+    prepared(story)
+
+
+def test_a_credential_that_does_not_come_ends_the_attempt() -> None:
+    config = replace(CONFIG_WORK, password="", credential="work")
+    story = Story(config).then(DialAsked("r1"), Resolved("r1", HOST, (SERVER,)), PathFound("r1", SERVER, PATH))
+    assert story.actions == [Prepare("r1", config, SERVER, False)]
+    story.then(TimerFired(Timer.CONNECT), after=20)
+    assert story.t.failure == Failure(reasons.PASSWORD_SERVICE)
 
 
 # --- several addresses ---
@@ -677,6 +783,11 @@ def check(before: Tunnel, event: Event, t: Tunnel, actions: list[Action]) -> Non
         assert t.link and t.link.usable and not t.ended and t.up_since is not None and t.address
     if t.asking:
         assert not t.ended
+    if t.prompting:
+        assert t.asking and t.state is State.WAITING and t.deadline is None, "people have a time of their own"
+        assert before.prompting or Prompt(t.run, ASKED) in actions
+    if t.remembered:
+        assert t.config and t.config.ask_password and t.state not in (State.IDLE, State.FAILED)
     if t.wants_routes:
         assert not t.ended and t.hangup is None
     if t.state in (State.RESOLVING, State.CONNECTING):
@@ -688,6 +799,8 @@ def check(before: Tunnel, event: Event, t: Tunnel, actions: list[Action]) -> Non
             assert before.asking or isinstance(event, DialAsked), "nobody is answered who did not ask"
             assert not t.asking, "and only once"
             match action.verdict:
+                case Dial() if t.config and t.config.ask_password:
+                    assert t.state is State.CONNECTING and t.address
                 case Dial():
                     assert t.state is State.CONNECTING and t.config and t.address and not t.refusal
                 case GiveUp():
@@ -732,6 +845,7 @@ def test_what_is_late_changes_nothing(walked: set[Tunnel]) -> None:
         PathFound("r0", SERVER, PATH),
         Prepared("r0"),
         Knocked("r0", SERVER),
+        Prompted("r0"),
         ProcessLost("r0", Failure(reasons.PPTP_KILLED)),
     ]
     for t in walked:

@@ -94,3 +94,28 @@ def test_what_is_noted_since_is_told_apart_from_the_dial() -> None:
 def test_a_record_without_an_mtu_is_one() -> None:
     text = f"# run {RUN} of tunnel work: vpn.example.com is 203.0.113.1\nnomppe\n".encode()
     assert pppd.record(text) == pppd.Record(RUN, "work", "vpn.example.com", ADDRESS, 0, False, 0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "alike"),
+    [
+        ({}, True),
+        ({"persist": False}, True),
+        ({"mtu": 1300}, False),
+        ({"username": "bob"}, False),
+        ({"credential": "b"}, False),
+        ({"credential": "", "password_file": "/a"}, False),
+        ({"credential": "", "ask_password": True}, False),
+        ({"credential": "", "password": "x"}, False),
+    ],
+)
+def test_another_password_from_the_same_place_is_no_other_dial(changes: dict[str, object], alike: bool) -> None:
+    config = replace(CONFIG, password="", credential="a")
+    text = pppd.noted(pppd.options(config, RUN, ADDRESS, plain=True, path_mtu=1492, password=b"x"), 1400)
+    assert pppd.dials_alike(text, replace(config, **changes)) is alike  # type: ignore[arg-type]
+
+
+def test_another_password_in_the_configuration_is_another_dial() -> None:
+    text = pppd.options(CONFIG, RUN, ADDRESS)
+    assert pppd.dials_alike(text, CONFIG) and not pppd.dials_alike(text, replace(CONFIG, password="other"))
+    assert not pppd.dials_alike(b"", CONFIG)

@@ -95,8 +95,12 @@ def accepted(tunnel: dict[str, Any], name: str = "work") -> TunnelConfig | None:
 @example("server", "a\npersist")
 @example("server", "203.0.113.1\n")
 @example("pppd-options", ['idle 600 "persist"'])
+@example("password-file", "/etc/x\npersist")
+@example("password-file", '/etc/"x #$`')
+@example("credential", "x\npersist")
 def test_no_value_of_a_key_is_anything_but_that_value_to_pppd(key: str, value: object) -> None:
-    config = accepted({**SAFE, key: value})
+    source = key in {key.name for key in keys.SOURCES}
+    config = accepted({**{name: text for name, text in SAFE.items() if not source or name != "password"}, key: value})
     if config:
         assert written(config) == expected(config)
         name, command = written(config)[0]
@@ -117,6 +121,16 @@ def test_a_login_of_any_text_is_one_word(username: str, password: str) -> None:
     halves = any("\ud800" <= character < "\ue000" for character in password)
     if username and username.isprintable() and password and "\0" not in password and not halves:
         assert config, "nothing that is harmless is refused"
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(st.binary(min_size=1, max_size=60).filter(lambda raw: b"\0" not in raw))
+def test_a_password_of_any_bytes_from_elsewhere_is_one_word(password: bytes) -> None:
+    config = accepted({"server": "a", "username": "alice", "credential": "x"})
+    assert config
+    read = list(getword.words(pppd.options(config, RUN, ADDRESS, password=password)))
+    assert read[read.index(b"password") + 1] == password
+    assert len(read) == len(list(getword.words(pppd.options(config, RUN, ADDRESS, password=b"x"))))
 
 
 @settings(max_examples=EXAMPLES // 4, deadline=None)

@@ -27,6 +27,7 @@ from pptpd_manager.events import (
     PathFound,
     Prepared,
     ProcessLost,
+    Prompted,
     ReadyAsked,
     ReconnectAsked,
     Resolved,
@@ -44,10 +45,12 @@ from pptpd_manager.machine import step
 from pptpd_manager.reasons import Failure
 from pptpd_manager.routes import Link, Path
 from pptpd_manager.tunnel import State, Tunnel
+from pptpd_manager.verdict import PROMPTING
 
 HOST, SERVER, SECOND = ("vpn.example.com",), IPv4Address("203.0.113.1"), IPv4Address("203.0.113.2")
 OTHER = ("other.example.com",)
 CONFIG_WORK = TunnelConfig(name="work", servers=HOST, username="alice", password="secret")
+ASKED = replace(CONFIG_WORK, password="", ask_password=True)
 PATH = Path(2, IPv4Address("192.0.2.1"), None, IPv4Address("192.0.2.2"))
 WIFI = Path(3, IPv4Address("198.51.100.1"), None, IPv4Address("198.51.100.2"))
 LINK = Link(7, "pptp-work", True, 1396, IPv4Address("10.9.0.100"), IPv4Address("10.9.0.1"))
@@ -81,6 +84,12 @@ class Story:
     def dialling(self, run: str = "r1") -> Story:
         """From the start of a run until pppd runs."""
         return self.then(DialAsked(run), Resolved(run, HOST, (SERVER,)), PathFound(run, SERVER, PATH), Prepared(run))
+
+    def prompting(self, run: str = "r1") -> Story:
+        """From the start of a run, of a tunnel with ASKED, until its password is being asked for."""
+        for seen in ("", PROMPTING):
+            self.then(DialAsked(run, seen), Resolved(run, HOST, (SERVER,)), PathFound(run, SERVER, PATH))
+        return self
 
     def up(self, run: str = "r1") -> Story:
         """From the start of a run until the link is up and systemd knows."""
@@ -126,6 +135,8 @@ ALPHABET: list[Event] = [
             ProcessLost(run, Failure(reasons.PPTP_KILLED)),
             Prepared(run),
             Prepared(run, Failure(reasons.PPPD_MISSING)),
+            Prompted(run),
+            Prompted(run, Failure(reasons.PASSWORD_CANCELLED)),
         )
     ),
     Configured(CONFIG_WORK),
@@ -148,6 +159,11 @@ ALPHABET: list[Event] = [
     RoutesSynced("refused"),
     *map(TimerFired, Timer),
 ]
+# ... and to one whose password is asked for.
+ASKING: list[Event] = [
+    *(event for run in RUNS for event in (DialAsked(run, PROMPTING), Adopted(run, None, None, -1.0, remembered=True))),
+    Configured(ASKED),
+]
 MOMENT = Moment(1000.0)
 LIMIT = 2_000  # values; enough for every pair of state and event, see the test
 
@@ -169,7 +185,7 @@ def plain(t: Tunnel) -> Tunnel:
         path=PATH if t.path else None,
         candidates=t.candidates if t.untried else (),
         tried=t.tried if t.untried else frozenset(),
-        seen="" if "network" not in t.seen else t.seen,
+        seen=t.seen if "network" in t.seen or t.seen == PROMPTING else "",
         failure=t.failure if t.failure and t.failure.reason is reasons.WRONG_PASSWORD else None,
     )
 
@@ -177,14 +193,21 @@ def plain(t: Tunnel) -> Tunnel:
 def walk(limit: int = LIMIT) -> Iterator[tuple[Tunnel, Event, Tunnel, list[Action]]]:
     """(before, event, after, actions) for every event in every value reached, breadth first, up to limit values.
 
-    From a new tunnel, and from some that are far from it.
+    From a new tunnel, and from some that are far from it; then, for fewer values, with a password that is asked for.
     """
     far = (Story().up(), Story().up().then(LinkChanged(None)), Story().failing("r1").then(DialAsked("r2", "?")))
-    starts = [Tunnel("work", CONFIG_WORK), *(plain(story.t) for story in far)]
+    yield from _walk([Tunnel("work", CONFIG_WORK), *(plain(story.t) for story in far)], ALPHABET, limit)
+    asked = (Story(ASKED).prompting(), Story(ASKED).prompting().then(Prompted("r1"), Prepared("r1")))
+    yield from _walk([plain(story.t) for story in asked], ALPHABET + ASKING, limit // 4)
+
+
+def _walk(
+    starts: list[Tunnel], alphabet: list[Event], limit: int
+) -> Iterator[tuple[Tunnel, Event, Tunnel, list[Action]]]:
     reached, queue, count = set(starts), deque(starts), 0
     while queue and count < limit:
         before, count = queue.popleft(), count + 1
-        for event in ALPHABET:
+        for event in alphabet:
             after, actions = step(before, event, MOMENT)
             yield before, event, after, actions
             after = plain(after)

@@ -1,0 +1,271 @@
+"""What the processes can no longer do: probe.py in the sandbox of each unit, and the real processes beside it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import stat
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import commands as lab
+import probe
+import pytest
+
+PROBE = ["/usr/bin/python3", probe.__file__]
+NET_ADMIN, NET_RAW = 1 << 12, 1 << 13  # linux/capability.h
+MOST = {"pptp-manager": 2.0, "pptp@work": 4.0, "pptp-guard": 1.5, "pptp-modules": 2.0}
+# Of all that the probe tries, what is as it would be without a sandbox.
+COMMON = {"open /dev/null", "AF_UNIX", "AF_NETLINK"}
+INTERNET = {"AF_INET", "AF_INET6"}
+FREE = {
+    "pptp-manager": COMMON
+    | INTERNET
+    | {"create in /run/pptp-manager", "open /dev/ptmx"}
+    # Its own ones: those of others are not seen there.
+    | {"create in /tmp", "create in /var/tmp"},
+    "pptp@work": COMMON
+    | INTERNET
+    | {"raw socket", "open /dev/ppp", "open /dev/ptmx"}
+    | {"create in /run", "create in /tmp", "create in /var/tmp"}
+    | {"write /etc/ppp/resolv.conf", "write /proc/sys/net/ipv4/ip_forward"},
+    "pptp-guard": COMMON | {"open /dev/ptmx"},
+}
+CAPABILITIES = {"pptp-manager": NET_ADMIN, "pptp@work": NET_ADMIN | NET_RAW, "pptp-guard": NET_ADMIN}
+DENIALS = {"EPERM", "EACCES", "EROFS", "ENOENT", "EAFNOSUPPORT"}
+# Where this kernel has nothing to open, another error than a sandbox's.
+WITHOUT = {
+    "load a module": "EFAULT",
+    "unload a module": "ENOENT",
+    "load a BPF program": "EINVAL",
+    "mount": "ENODEV",
+    "swap": "ENOENT",
+    "set the clock": "EINVAL",
+}
+
+
+@pytest.fixture(scope="module")
+def bait() -> Iterator[None]:
+    """What the probe looks for, and a process of another user."""
+    folder = Path(probe.LAB)
+    folder.mkdir()
+    (folder / "file").touch()
+    (folder / "other").touch(mode=0o600)
+    os.chown(folder / "other", 65534, 65534)
+    lab.out("modprobe", "loop")
+    os.mknod(folder / "disk", stat.S_IFBLK | 0o600, os.makedev(7, 0))
+    os.mknod(folder / "kmsg", stat.S_IFCHR | 0o600, os.makedev(1, 11))
+    for path in ("/home/lab/probe", "/root/lab-probe", "/tmp/lab-probe"):
+        Path(path).parent.mkdir(exist_ok=True)
+        Path(path).touch()
+    victim = subprocess.Popen(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "sleep", "infinity"])
+    lab.wait_for(lambda: (Path(f"/proc/{victim.pid}").stat().st_uid) == 65534, "a process of another user")
+    (folder / "victim").write_text(str(victim.pid))
+    yield
+    victim.kill()
+    victim.wait()
+    lab.out("rm", "-r", probe.LAB, "/home/lab", "/root/lab-probe", "/tmp/lab-probe")
+
+
+@contextlib.contextmanager
+def drop_in(unit: str, text: str) -> Iterator[None]:
+    """The unit has this drop-in."""
+    folder = Path(f"/run/systemd/system/{unit}.service.d")
+    folder.mkdir(parents=True)
+    (folder / "lab.conf").write_text(text)
+    lab.out("systemctl", "daemon-reload")
+    try:
+        yield
+    finally:
+        lab.out("rm", "-r", str(folder))
+        lab.out("systemctl", "daemon-reload")
+
+
+def probed(unit: str) -> dict[str, Any]:
+    """What the probe finds as one of the unit's own processes, started by systemd as they are."""
+    since = time.time()
+    with drop_in(unit, f"[Service]\nExecStartPost={' '.join(PROBE)}\n"):
+        lab.out("systemctl", "restart", f"{unit}.service")
+        log = lab.out("journalctl", "-q", "-o", "cat", "-u", f"{unit}.service", f"--since=@{since:.6f}")
+    (line,) = [line for line in log.splitlines() if line.startswith("{")]
+    found: dict[str, Any] = json.loads(line)
+    return found
+
+
+def free(tried: dict[str, str], control: dict[str, str]) -> set[str]:
+    """What was tried and is as without a sandbox; all else has to be a sandbox's error."""
+    denied = {name: what for name, what in tried.items() if what != control[name]}
+    assert set(denied.values()) <= DENIALS, denied
+    return set(tried) - set(denied)
+
+
+def capabilities(status: dict[str, str]) -> dict[str, int]:
+    return {name: int(value, 16) for name, value in status.items() if name.startswith("Cap")}
+
+
+@pytest.fixture(scope="module")
+def control(bait: None) -> dict[str, str]:
+    """What the probe finds without a sandbox."""
+    lab.configure({"work": lab.ALICE})
+    lab.out("systemctl", "start", "pptp-modules")
+    tried: dict[str, str] = json.loads(lab.out(*PROBE))["tried"]
+    return tried
+
+
+def test_without_a_sandbox_all_of_it_works(control: dict[str, str]) -> None:
+    assert {name: what for name, what in control.items() if what != "ok"} == WITHOUT
+
+
+@pytest.mark.parametrize("unit", list(FREE))
+def test_all_else_is_refused(control: dict[str, str], unit: str) -> None:
+    lab.configure({"work": lab.ALICE})
+    found = probed(unit)
+    caps = CAPABILITIES[unit]
+    expected = {"CapInh": 0, "CapPrm": caps, "CapEff": caps, "CapBnd": caps, "CapAmb": 0}
+    assert capabilities(found["status"]) == expected
+    assert (found["status"]["NoNewPrivs"], found["status"]["Seccomp"]) == ("1", "2")
+    assert free(found["tried"], control) == FREE[unit]
+    denied = {name: what for name, what in found["tried"].items() if what != control[name]}
+    print(f"{unit}: " + ", ".join(f"{name}: {what}" for name, what in denied.items()))
+
+
+def alike(pid: int, found: dict[str, Any], what: str) -> None:
+    """The process has the sandbox that the probe was in."""
+    assert probe.status(pid) == found["status"], what
+    assert probe.mounts(pid) == found["mounts"], what
+
+
+def test_the_real_processes_are_in_there(control: dict[str, str]) -> None:
+    """The shell that asks whether to dial, pppd, pptp and its call manager; and the manager."""
+    lab.configure({"work": lab.ALICE})
+    found = probed("pptp@work")
+    processes = {name: pid for name, pids in lab.clients().items() for pid in pids}
+    assert set(processes) == {"pppd", "pptpgw", "pptpcm"}
+    for name, pid in processes.items():
+        alike(pid, found, name)
+    with lab.offline():
+        lab.systemctl("restart", "--no-block", "pptp@work")
+        lab.wait_for(lambda: "Waiting for the network" in lab.status("work"), "it waits for the network")
+        shell = int(lab.show("work", "MainPID"))
+        assert Path(f"/proc/{shell}/comm").read_text() == "pptp-unit\n"
+        alike(shell, found, "pptp-unit")
+    lab.systemctl("stop", "pptp@work")
+    manager = probed("pptp-manager")
+    alike(lab.manager_pid(), manager, "manager")
+
+
+def script(path: Path, text: str) -> None:
+    path.write_text(f"#!/bin/sh\n{text}")
+    path.chmod(0o755)
+
+
+def test_what_scripts_can_do_and_how_to_let_them_do_more(control: dict[str, str]) -> None:
+    """README.md's drop-in, for a script in /etc/ppp/ip-up.d that writes elsewhere, signals, and changes its user."""
+    victim = Path(probe.LAB, "victim").read_text()
+    up, said, log = Path("/etc/ppp/ip-up.d/lab"), Path("/run/lab-script"), Path("/var/log/ppp-ipupdown.log")
+    works = f"sysctl -qw net.ipv4.conf.$PPP_IFACE.rp_filter=2 && systemctl is-active -q dbus && echo ok >>{said}\n"
+    more = {
+        "write": "touch /var/lib/lab-script",
+        "signal": f"kill -0 {victim}",
+        "user": "setpriv --reuid=65534 --regid=65534 --clear-groups true",
+    }
+    tries = "".join(f"{what} && echo {name} >>{said}\n" for name, what in more.items())
+    script(up, f"{works}{tries}echo end >>{said}\n")
+    log.touch()
+    lab.configure({"work": lab.ALICE})
+
+    def tried() -> list[str]:
+        said.unlink(missing_ok=True)
+        assert lab.systemctl("restart", "pptp@work") == 0
+        lab.wait_for(lambda: said.exists() and "end" in said.read_text(), "the script's end")
+        return said.read_text().split()
+
+    try:
+        assert tried() == ["ok", "end"]
+        assert "pptp-work" in log.read_text(), "Debian's ip-up could write its log"
+        text = "CapabilityBoundingSet=CAP_KILL CAP_SETUID CAP_SETGID\nReadWritePaths=/var/lib\n"
+        with drop_in("pptp@work", f"[Service]\n{text}"):
+            assert tried() == ["ok", *more, "end"]
+            assert lab.passes()
+    finally:
+        for path in (up, said, log, Path("/var/lib/lab-script")):
+            path.unlink(missing_ok=True)
+
+
+def test_pppd_writes_the_servers_that_the_other_side_names() -> None:
+    since = time.time()
+    servers = Path("/etc/ppp/resolv.conf")
+    lab.configure({"work": {**lab.ALICE, "dns": True}})
+    assert lab.systemctl("start", "pptp@work") == 0
+    assert "nameserver 192.168.10.1\n" in servers.read_text()
+    assert stat.S_IMODE(servers.stat().st_mode) == 0o644
+    for complaint in ("Failed to", "denied", "not permitted", "Read-only", "Couldn't", "Can't"):
+        assert complaint not in lab.journal("work", since)
+
+
+def loaded() -> set[str]:
+    """The modules of PPP that the kernel has loaded."""
+    return {line.split()[0] for line in Path("/proc/modules").read_text().splitlines()} & {
+        "ppp_generic",
+        "ppp_async",
+        "ppp_mppe",
+    }
+
+
+def modules_unit(verb: str) -> None:
+    lab.out("systemctl", verb, "pptp-modules")
+
+
+def unload() -> None:
+    lab.wait_for(lambda: lab.run("modprobe", "-r", "ppp_mppe", "ppp_async", "ppp_generic").returncode == 0, "unloaded")
+    assert not loaded()
+
+
+def test_the_modules_come_from_a_unit_of_their_own() -> None:
+    """Also where the kernel loads no line discipline for a process without CAP_SYS_MODULE."""
+    lab.configure({"work": lab.ALICE})
+    lab.wait_for(lambda: not lab.server_sessions() and not lab.clients(), "no PPP")
+    before = lab.out("sysctl", "-n", "dev.tty.ldisc_autoload").strip()
+    lab.out("sysctl", "-qw", "dev.tty.ldisc_autoload=0")
+    try:
+        modules_unit("stop")
+        unload()
+        assert lab.systemctl("start", "pptp@work") == 0
+        assert loaded() == {"ppp_generic", "ppp_async", "ppp_mppe"} and lab.passes()
+    finally:
+        lab.out("sysctl", "-qw", f"dev.tty.ldisc_autoload={before}")
+
+
+@pytest.mark.parametrize("missing", ["/usr/lib/modules", "/usr/sbin/modprobe", "/usr/bin/kmod"])
+def test_no_modules_and_no_modprobe_are_no_failure(missing: str) -> None:
+    """As in a container, or with a kernel that has PPP built in."""
+    since = time.time()
+    path, away = Path(missing), Path(f"{missing}.away")
+    path.rename(away)
+    try:
+        modules_unit("restart")
+    finally:
+        away.rename(path)
+    assert lab.run("systemctl", "is-active", "pptp-modules").stdout == "active\n"
+    log = lab.out("journalctl", "-q", "-o", "cat", "-u", "pptp-modules", f"--since=@{since:.6f}")
+    assert "odprobe" not in log and "rror" not in log and "ailed" not in log, log
+
+
+@pytest.mark.parametrize("unit", list(MOST))
+def test_exposure(unit: str) -> None:
+    text = lab.out("systemd-analyze", "security", "--no-pager", f"{unit}.service")
+    exposure = re.search(r"Overall exposure level for \S+: ([0-9.]+) ", text)
+    assert exposure, text
+    print(f"{unit}: exposure {exposure[1]}, at most {MOST[unit]}")
+    assert float(exposure[1]) <= MOST[unit], text
+
+
+def test_the_units_are_well() -> None:
+    units = [f"{unit}.service" for unit in MOST]
+    done = lab.run("systemd-analyze", "--man=no", "verify", *units)
+    assert (done.stdout + done.stderr, done.returncode) == ("", 0)

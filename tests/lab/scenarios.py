@@ -64,6 +64,7 @@ APART = {
     "recovery": ("test_recovery.py", "test_sleep.py", "test_uplink.py"),
     "faults": ("test_faults.py",),
     "routing": ("test_routes.py", "test_guard.py", "test_leftovers.py", "test_mtu.py"),
+    "sandbox": ("test_sandbox.py",),
     "network": ("test_hooks.py", "test_network.py", "test_names.py"),
 }
 # What takes long, and in what it shows depends on nothing that differs between the suites: on the first one only.

@@ -158,9 +158,9 @@ def installed(tmp_path: Path) -> Path:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch(mode=0o755)
     system = Path("/usr/lib/systemd/system")
-    for unit in sorted(system.iterdir()) if system.exists() else []:
-        if unit.is_file() and not (ours / unit.name).exists():
-            shutil.copy(unit, ours)
+    for theirs in sorted(system.iterdir()) if system.exists() else []:
+        if theirs.is_file() and not (ours / theirs.name).exists():
+            shutil.copy(theirs, ours)
     return tmp_path
 
 

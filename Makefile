@@ -63,6 +63,8 @@ uninstall:
 	[ -n "$(DESTDIR)" ] || ! [ -e /run/pptp-manager/nftables ] || nft delete table inet pptp-manager 2>/dev/null || true
 	rm -rf $(DESTDIR)$(privatedir) $(DESTDIR)$(docdir)
 	[ -n "$(DESTDIR)" ] || rm -rf /run/pptp-manager
+	# pppd's, unless no pppd has written it.
+	[ -n "$(DESTDIR)" ] || [ -s /etc/ppp/resolv.conf ] || rm -f /etc/ppp/resolv.conf
 	rm -f $(DESTDIR)$(prefix)/sbin/pptp-manager $(DESTDIR)$(unitdir)/pptp-manager.service \
 		$(DESTDIR)$(unitdir)/pptp@.service $(DESTDIR)$(unitdir)/pptp-guard.service \
 		$(DESTDIR)$(unitdir)/pptp-modules.service $(DESTDIR)$(prefix)/lib/tmpfiles.d/pptp-manager.conf \

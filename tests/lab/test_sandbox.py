@@ -19,7 +19,8 @@ import pytest
 
 PROBE = ["/usr/bin/python3", probe.__file__]
 NET_ADMIN, NET_RAW = 1 << 12, 1 << 13  # linux/capability.h
-MOST = {"pptp-manager": 2.0, "pptp@work": 4.0, "pptp-guard": 1.5, "pptp-modules": 2.0}
+README = Path(__file__).parents[2].joinpath("README.md").read_text()
+MOST = {"pptp-manager": 2.0, "pptp@work": 4.0, "pptp-guard": 1.5, "pptp-modules": 2.0}  # in README.md's order
 # Of all that the probe tries, what is as it would be without a sandbox.
 COMMON = {"open /dev/null", "AF_UNIX", "AF_NETLINK"}
 INTERNET = {"AF_INET", "AF_INET6"}
@@ -159,42 +160,55 @@ def test_the_real_processes_are_in_there(control: dict[str, str]) -> None:
     alike(lab.manager_pid(), manager, "manager")
 
 
-def script(path: Path, text: str) -> None:
-    path.write_text(f"#!/bin/sh\n{text}")
-    path.chmod(0o755)
+SAID, UP, LOG = Path("/run/lab-script"), Path("/etc/ppp/ip-up.d/lab"), Path("/var/log/ppp-ipupdown.log")
+WRITTEN = Path("/var/lib/lab-script")
+PYTHON = "/usr/bin/python3 -c"
+# What README.md has a line of a drop-in for, each as a shell command.
+MORE = {
+    "write": f"touch {WRITTEN}",
+    "read": f"cat {probe.LAB}/other",
+    "own": f"chown 65534 {SAID}",
+    "signal": f"kill -0 $(cat {probe.LAB}/victim)",
+    "user": "setpriv --reuid=65534 --regid=65534 --clear-groups true",
+    "home": "cat /root/lab-probe",
+    "clock": f"{PYTHON} 'import time; time.clock_settime(0, time.time())'",
+    "packets": f"{PYTHON} 'import socket; socket.socket(socket.AF_PACKET, socket.SOCK_RAW)'",
+    "code": f"{PYTHON} 'import mmap; mmap.mmap(-1, 4096, prot=mmap.PROT_WRITE | mmap.PROT_EXEC)'",
+    "tmp": "rm /tmp/lab-probe && touch /tmp/lab-probe",
+}
 
 
-def test_what_scripts_can_do_and_how_to_let_them_do_more(control: dict[str, str]) -> None:
-    """README.md's drop-in, for a script in /etc/ppp/ip-up.d that writes elsewhere, signals, and changes its user."""
-    victim = Path(probe.LAB, "victim").read_text()
-    up, said, log = Path("/etc/ppp/ip-up.d/lab"), Path("/run/lab-script"), Path("/var/log/ppp-ipupdown.log")
-    works = f"sysctl -qw net.ipv4.conf.$PPP_IFACE.rp_filter=2 && systemctl is-active -q dbus && echo ok >>{said}\n"
-    more = {
-        "write": "touch /var/lib/lab-script",
-        "signal": f"kill -0 {victim}",
-        "user": "setpriv --reuid=65534 --regid=65534 --clear-groups true",
-    }
-    tries = "".join(f"{what} && echo {name} >>{said}\n" for name, what in more.items())
-    script(up, f"{works}{tries}echo end >>{said}\n")
-    log.touch()
+@pytest.fixture
+def ip_up_script(bait: None) -> Iterator[None]:
+    """A script that notes what it could do."""
+    tries = "".join(f"{what} >/dev/null 2>&1 && echo {name} >>{SAID}\n" for name, what in MORE.items())
+    works = "sysctl -qw net.ipv4.conf.$PPP_IFACE.rp_filter=2 && systemctl is-active -q dbus && logger lab"
+    UP.write_text(f"#!/bin/sh\n{works} && echo ok >>{SAID}\n{tries}echo end >>{SAID}\n")
+    UP.chmod(0o755)
+    LOG.touch()
+    yield
+    for path in (UP, SAID, LOG, WRITTEN):
+        path.unlink(missing_ok=True)
+
+
+def could_do() -> list[str]:
+    """What the script could do at a dial."""
+    SAID.unlink(missing_ok=True)
+    assert lab.systemctl("restart", "pptp@work") == 0
+    lab.wait_for(lambda: SAID.exists() and "end" in SAID.read_text(), "the script's end")
+    return SAID.read_text().split()
+
+
+def test_what_scripts_can_do_and_how_to_let_them_do_more(ip_up_script: None) -> None:
+    """In /etc/ppp/ip-up.d, with the lines of README.md."""
     lab.configure({"work": lab.ALICE})
-
-    def tried() -> list[str]:
-        said.unlink(missing_ok=True)
-        assert lab.systemctl("restart", "pptp@work") == 0
-        lab.wait_for(lambda: said.exists() and "end" in said.read_text(), "the script's end")
-        return said.read_text().split()
-
-    try:
-        assert tried() == ["ok", "end"]
-        assert "pptp-work" in log.read_text(), "Debian's ip-up could write its log"
-        text = "CapabilityBoundingSet=CAP_KILL CAP_SETUID CAP_SETGID\nReadWritePaths=/var/lib\n"
-        with drop_in("pptp@work", f"[Service]\n{text}"):
-            assert tried() == ["ok", *more, "end"]
-            assert lab.passes()
-    finally:
-        for path in (up, said, log, Path("/var/lib/lab-script")):
-            path.unlink(missing_ok=True)
+    assert could_do() == ["ok", "end"]
+    assert "pptp-work" in LOG.read_text(), "Debian's ip-up could write its log"
+    table = README.partition("| a script that | needs these lines |\n")[2].partition("\n\n")[0]
+    lines = [line.replace("FOLDER", str(WRITTEN.parent)) for line in re.findall(r"`(\w+=[^`]+)`", table)]
+    with drop_in("pptp@work", "\n".join(["[Service]", *lines, ""])):
+        assert could_do() == ["ok", *MORE, "end"]
+        assert lab.passes()
 
 
 def test_pppd_writes_the_servers_that_the_other_side_names() -> None:
@@ -280,6 +294,8 @@ def test_exposure(unit: str) -> None:
     assert exposure, text
     print(f"{unit}: exposure {exposure[1]}, at most {MOST[unit]}")
     assert float(exposure[1]) <= MOST[unit], text
+    told = re.search(r"^\| exposure, .*? \| (.+) \|$", README, re.MULTILINE)
+    assert told and told[1].split(" | ")[list(MOST).index(unit)] == exposure[1], "README.md tells it"
 
 
 def test_the_units_are_well() -> None:

@@ -92,9 +92,9 @@ def probed(unit: str) -> dict[str, Any]:
     since = time.time()
     with drop_in(unit, f"[Service]\nExecStartPost={' '.join(PROBE)}\n"):
         lab.out("systemctl", "restart", f"{unit}.service")
-        log = lab.out("journalctl", "-q", "-o", "cat", "-u", f"{unit}.service", f"--since=@{since:.6f}")
-    (line,) = [line for line in log.splitlines() if line.startswith("{")]
-    found: dict[str, Any] = json.loads(line)
+        journal = ["journalctl", "-q", "-o", "cat", "-u", f"{unit}.service", f"--since=@{since:.6f}"]
+        said = lab.wait_for(lambda: re.findall(r"^\{.*\}$", lab.out(*journal), re.MULTILINE), f"the probe in {unit}")
+    found: dict[str, Any] = json.loads(said[0])
     return found
 
 
@@ -235,9 +235,11 @@ def modules_unit(verb: str) -> None:
     lab.out("systemctl", verb, "pptp-modules")
 
 
-def unload() -> None:
-    lab.wait_for(lambda: lab.run("modprobe", "-r", "ppp_mppe", "ppp_async", "ppp_generic").returncode == 0, "unloaded")
-    assert not loaded()
+def unload() -> bool:
+    """Unload what uses ppp_generic, and that; whether it is gone."""
+    for module in ("ppp_mppe", "ppp_deflate", "bsd_comp", "ppp_synctty", "ppp_async", "ppp_generic"):
+        lab.run("rmmod", module)
+    return not loaded()
 
 
 def test_the_modules_come_from_a_unit_of_their_own() -> None:
@@ -248,7 +250,7 @@ def test_the_modules_come_from_a_unit_of_their_own() -> None:
     lab.out("sysctl", "-qw", "dev.tty.ldisc_autoload=0")
     try:
         modules_unit("stop")
-        unload()
+        lab.wait_for(unload, "the modules are unloaded")
         assert lab.systemctl("start", "pptp@work") == 0
         assert loaded() == {"ppp_generic", "ppp_async", "ppp_mppe"} and lab.passes()
     finally:

@@ -20,12 +20,11 @@ from functools import partial
 from pathlib import Path
 
 LIBC = ctypes.CDLL(None, use_errno=True)
-LAB = "/run/lab-probe"  # what test_sandbox.py has made: other, disk, kmsg, file, and victim, a process number
+LAB = "/run/lab-probe"  # what test_sandbox.py has made: other, file, and victim, a process number; and /dev/lab-disk
 FOLDERS = (
     *("/boot", "/etc", "/etc/ppp", "/etc/systemd/system", "/home", "/opt", "/root", "/run", "/run/pptp-manager"),
     *(
         "/run/systemd/system",
-        "/run/udev",
         "/srv",
         "/tmp",
         "/usr/lib/systemd/system",
@@ -38,7 +37,7 @@ FILES = (
     *("/etc/passwd", "/etc/ppp/resolv.conf", "/proc/sys/kernel/core_pattern", "/proc/sys/net/ipv4/ip_forward"),
     *("/sys/class/net/uplink/mtu", "/sys/fs/cgroup/cgroup.procs"),
 )
-DEVICES = ("/dev/kmsg", "/dev/mem", "/dev/null", "/dev/ppp", "/dev/ptmx", f"{LAB}/disk", f"{LAB}/kmsg")
+DEVICES = ("/dev/kmsg", "/dev/mem", "/dev/null", "/dev/ppp", "/dev/ptmx", "/dev/lab-disk")
 FAMILIES = ("AF_UNIX", "AF_INET", "AF_INET6", "AF_NETLINK", "AF_PACKET", "AF_KEY", "AF_ALG", "AF_VSOCK")
 INIT_MODULE, DELETE_MODULE, BPF = 175, 176, 321
 SYSLOG_SIZE, PER_LINUX32, NEWNS, NEWUSER, NEWNET = 10, 8, 0x20000, 0x10000000, 0x40000000

@@ -26,14 +26,15 @@ install:
 		$(DESTDIR)$(prefix)/share/dbus-1/interfaces $(DESTDIR)$(sysconfdir)/iproute2/rt_protos.d \
 		$(DESTDIR)$(sysconfdir)/iproute2/rt_tables.d $(DESTDIR)$(prefix)/share/polkit-1/actions \
 		$(DESTDIR)$(prefix)/lib/NetworkManager/conf.d $(DESTDIR)$(prefix)/lib/systemd/network \
-		$(DESTDIR)$(prefix)/lib/systemd/networkd.conf.d $(DESTDIR)$(docdir)
+		$(DESTDIR)$(prefix)/lib/systemd/networkd.conf.d $(DESTDIR)$(prefix)/lib/tmpfiles.d $(DESTDIR)$(docdir)
 	install -m 0644 README.md CHANGELOG.md SECURITY.md docs/*.md $(DESTDIR)$(docdir)
 	install -m 0644 pptpd_manager/*.py $(DESTDIR)$(privatedir)/pptpd_manager
 	install -m 0644 pptpd_manager/dbus/*.xml $(DESTDIR)$(privatedir)/pptpd_manager/dbus
 	install -m 0644 pptpd_manager/dbus/*.xml $(DESTDIR)$(prefix)/share/dbus-1/interfaces
 	install -m 0755 bin/pptp-manager $(DESTDIR)$(prefix)/sbin/pptp-manager
 	install -m 0755 systemd/pptp-unit systemd/pptp-ip-up $(DESTDIR)$(privatedir)
-	install -m 0644 systemd/pptp-manager.service systemd/pptp@.service systemd/pptp-guard.service $(DESTDIR)$(unitdir)
+	install -m 0644 systemd/pptp-manager.service systemd/pptp@.service systemd/pptp-guard.service \
+		systemd/pptp-modules.service $(DESTDIR)$(unitdir)
 	install -m 0644 systemd/org.pptpmanager1.service $(DESTDIR)$(prefix)/share/dbus-1/system-services
 	install -m 0644 systemd/org.pptpmanager1.conf $(DESTDIR)$(prefix)/share/dbus-1/system.d
 	install -m 0644 etc/org.pptpmanager1.policy $(DESTDIR)$(prefix)/share/polkit-1/actions
@@ -42,10 +43,12 @@ install:
 	install -m 0644 etc/NetworkManager.conf $(DESTDIR)$(prefix)/lib/NetworkManager/conf.d/pptp-manager.conf
 	install -m 0644 etc/networkd.network $(DESTDIR)$(prefix)/lib/systemd/network/00-pptp-manager.network
 	install -m 0644 etc/networkd.conf $(DESTDIR)$(prefix)/lib/systemd/networkd.conf.d/pptp-manager.conf
+	install -m 0644 etc/tmpfiles.conf $(DESTDIR)$(prefix)/lib/tmpfiles.d/pptp-manager.conf
 	[ -e $(DESTDIR)$(sysconfdir)/pptp-manager.yaml ] || \
 		install -m 0600 etc/pptp-manager.yaml $(DESTDIR)$(sysconfdir)/pptp-manager.yaml
 	[ -n "$(DESTDIR)" ] || $(PYTHON) -m compileall -q $(privatedir)/pptpd_manager
 	[ -n "$(DESTDIR)" ] || ! [ -d /run/systemd/system ] || { systemctl daemon-reload; \
+		systemd-tmpfiles --create pptp-manager.conf; \
 		systemctl reload dbus.service; systemctl try-restart pptp-manager.service; \
 		! systemctl -q is-active systemd-networkd.service || networkctl reload; \
 		! systemctl -q is-active NetworkManager.service || systemctl reload NetworkManager.service; }
@@ -53,7 +56,7 @@ install:
 uninstall:
 	# In this order: a tunnel that is stopped says so to the manager, and would start it.
 	[ -n "$(DESTDIR)" ] || ! [ -d /run/systemd/system ] || { systemctl stop 'pptp@*.service'; \
-		systemctl stop pptp-manager.service pptp-guard.service; \
+		systemctl stop pptp-manager.service pptp-guard.service pptp-modules.service; \
 		systemctl disable pptp@.service pptp-manager.service; systemctl reset-failed 'pptp@*.service'; }
 	# The guards of tunnels that had been given up; 172 is our protocol number.
 	[ -n "$(DESTDIR)" ] || for version in 4 6; do ip -$$version rule flush protocol 172; \
@@ -61,8 +64,12 @@ uninstall:
 	[ -n "$(DESTDIR)" ] || ! [ -e /run/pptp-manager/nftables ] || nft delete table inet pptp-manager 2>/dev/null || true
 	rm -rf $(DESTDIR)$(privatedir) $(DESTDIR)$(docdir)
 	[ -n "$(DESTDIR)" ] || rm -rf /run/pptp-manager
+	# pppd's, unless no pppd has written it.
+	[ -n "$(DESTDIR)" ] || [ -s /etc/ppp/resolv.conf ] || rm -f /etc/ppp/resolv.conf
 	rm -f $(DESTDIR)$(prefix)/sbin/pptp-manager $(DESTDIR)$(unitdir)/pptp-manager.service \
-		$(DESTDIR)$(unitdir)/pptp@.service $(DESTDIR)$(unitdir)/pptp-guard.service $(DESTDIR)$(prefix)/share/dbus-1/system-services/org.pptpmanager1.service \
+		$(DESTDIR)$(unitdir)/pptp@.service $(DESTDIR)$(unitdir)/pptp-guard.service \
+		$(DESTDIR)$(unitdir)/pptp-modules.service $(DESTDIR)$(prefix)/lib/tmpfiles.d/pptp-manager.conf \
+		$(DESTDIR)$(prefix)/share/dbus-1/system-services/org.pptpmanager1.service \
 		$(DESTDIR)$(prefix)/share/dbus-1/system.d/org.pptpmanager1.conf \
 		$(DESTDIR)$(prefix)/share/dbus-1/interfaces/org.pptpmanager1.xml \
 		$(DESTDIR)$(prefix)/share/dbus-1/interfaces/org.pptpmanager1.Tunnel.xml \

@@ -67,6 +67,7 @@ APART = {
     "hostile": ("test_option_files.py", "test_hostile_server.py", "test_hostile_callers.py"),
     "access": ("test_polkit.py",),
     "secrets": ("test_passwords.py", "test_canary.py"),
+    "sandbox": ("test_sandbox.py",),
     "network": ("test_hooks.py", "test_network.py", "test_names.py"),
 }
 # What takes long, and in what it shows depends on nothing that differs between the suites: on the first one only.

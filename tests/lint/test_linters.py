@@ -143,30 +143,43 @@ def make(target: str, root: Path) -> None:
     subprocess.run(["make", "--silent", target, f"DESTDIR={root}"], cwd=ROOT, check=True)
 
 
-def test_units(tmp_path: Path) -> None:
-    """systemd-analyze verify in a root that has our installation, systemd's units, and the programs of ours."""
+UNITS = ("pptp-guard.service", "pptp-manager.service", "pptp-modules.service", "pptp@.service")
+# The most that `systemd-analyze security` may say of each, 0 to 10; it takes ten times that.
+EXPOSURE = {"pptp-manager": 2.0, "pptp@office": 4.0, "pptp-guard": 1.5, "pptp-modules": 2.0}
+
+
+@pytest.fixture
+def installed(tmp_path: Path) -> Path:
+    """A root that has our installation, systemd's units, and something for each program that ours start."""
     make("install", tmp_path)
-    ours = sorted((tmp_path / "usr/lib/systemd/system").iterdir())
-    assert [unit.name for unit in ours] == ["pptp-guard.service", "pptp-manager.service", "pptp@.service"]
-    for unit in ours:
-        for program in re.findall(r"^Exec\w+=[-+:!@]*(/\S+)", unit.read_text(), re.MULTILINE):
-            if not (tmp_path / program[1:]).exists():
-                (tmp_path / program[1:]).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(program, tmp_path / program[1:])
+    ours = tmp_path / "usr/lib/systemd/system"
+    assert tuple(sorted(unit.name for unit in ours.iterdir())) == UNITS
+    for unit in UNITS:
+        for program in re.findall(r"^Exec\w+=[-+:!@]*(/\S+)", (ours / unit).read_text(), re.MULTILINE):
+            path = tmp_path / program[1:]
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch(mode=0o755)
     system = Path("/usr/lib/systemd/system")
-    for unit in sorted(system.iterdir()) if system.exists() else []:
-        if unit.is_file() and not (tmp_path / "usr/lib/systemd/system" / unit.name).exists():
-            shutil.copy(unit, tmp_path / "usr/lib/systemd/system")
-    command = [
-        "systemd-analyze",
-        f"--root={tmp_path}",
-        "--man=no",
-        "verify",
-        "pptp-manager.service",
-        "pptp-guard.service",
-    ]
-    done = subprocess.run([*command, "pptp-guard.service", "pptp@office.service"], stderr=subprocess.PIPE, text=True)
+    for theirs in sorted(system.iterdir()) if system.exists() else []:
+        if theirs.is_file() and not (ours / theirs.name).exists():
+            shutil.copy(theirs, ours)
+    return tmp_path
+
+
+def test_units(installed: Path) -> None:
+    """systemd-analyze verify."""
+    units = [unit.replace("@.", "@office.") for unit in UNITS]
+    command = ["systemd-analyze", f"--root={installed}", "--man=no", "verify", *units]
+    done = subprocess.run(command, stderr=subprocess.PIPE, text=True)
     assert (done.stderr, done.returncode) == ("", 0)
+
+
+@pytest.mark.parametrize("unit", EXPOSURE)
+def test_exposure(installed: Path, unit: str) -> None:
+    run(
+        *("systemd-analyze", "--offline=true", f"--root={installed}", "--no-pager"),
+        *(f"--threshold={EXPOSURE[unit] * 10:.0f}", "security", f"{unit}.service"),
+    )
 
 
 def test_uninstall_removes_what_install_put(tmp_path: Path) -> None:
@@ -187,12 +200,13 @@ def test_install_puts_every_module_and_interface(tmp_path: Path) -> None:
     }
 
 
-def test_install_tells_other_network_managers(tmp_path: Path) -> None:
+def test_install_puts_what_other_services_read(tmp_path: Path) -> None:
     make("install", tmp_path)
     lib = tmp_path / "usr/lib"
     for there, here in (
         ("NetworkManager/conf.d/pptp-manager.conf", "NetworkManager.conf"),
         ("systemd/network/00-pptp-manager.network", "networkd.network"),
+        ("tmpfiles.d/pptp-manager.conf", "tmpfiles.conf"),
     ):
         assert (lib / there).read_text() == (ROOT / "etc" / here).read_text()
 

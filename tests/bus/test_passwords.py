@@ -436,6 +436,7 @@ def test_a_unit_that_goes_takes_the_question_back(bare: World) -> None:
     until(bare.services, "the question")
     asker.close()
     bare.wait_for_order("StopUnit", QUESTION, "replace")
+    bare.wait_for_call("UnrefUnit", QUESTION)
     dial = asked(bare, run)
     answer(bare, dial)
     expect(bare)

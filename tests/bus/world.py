@@ -275,6 +275,11 @@ class World:
         """Wait until systemd has been called so."""
         until(lambda: order in self.ordered(), f"systemd to be told {order}")
 
+    def wait_for_call(self, method: str, *arguments: str) -> None:
+        """The same of any call, also one that ordered() leaves out."""
+        expected = (method, list(arguments))
+        until(lambda: expected in [s.arguments for s in self.client.signals if s.member == "Called"], f"a {method}")
+
     def behave(self, method: str, how: str) -> None:
         """Have the stand-in answer a method "well", "hold" it, or "fail" it."""
         self.client.call(SYSTEMD, TEST_PATH, TEST + ".Behave", "(ss)", method, how)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import base64
+import functools
 import os
 import secrets
 import signal
+import stat
 import subprocess
 import sys
+import time
 import urllib.parse
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -40,7 +43,7 @@ CORE = lab.OPTIONS / "core"  # where the manager can write one, in its sandbox
 SAMPLER = """\
 import os, select, sys
 seen = set()
-while not select.select([sys.stdin], [], [], 0.02)[0]:
+while not select.select([sys.stdin], [], [], 0.05)[0]:
     for pid in os.listdir("/proc"):
         if pid.isdigit() and int(pid) != os.getpid():
             for name in ("cmdline", "environ"):
@@ -58,6 +61,7 @@ def made_up() -> str:
     return "".join(("Q \"'\\#$%s`{x} ", secrets.token_hex(8), " \u00e4\u5bc6\\n!&;|"))
 
 
+@functools.cache
 def needles(password: str) -> dict[str, bytes]:
     """What to look for. The word in the middle has no character that any way of escaping would change."""
     word = password.split()[2].encode()
@@ -78,9 +82,10 @@ def needles(password: str) -> dict[str, bytes]:
 
 @dataclass
 class Watch:
-    """What is recorded while the test runs, and the passwords to look for."""
+    """What is recorded while the test runs, and the passwords to look for, which were made up at its beginning."""
 
     passwords: list[str] = field(default_factory=list)
+    since: float = field(default_factory=time.time)
     said: bytes = b""
     processes: bytes = b""
     bus: bytes = b""
@@ -91,7 +96,8 @@ class Watch:
 
     def files(self) -> set[Path]:
         """The files that any of the passwords is in. All of them have to be root's alone."""
-        found = {path for top in SEARCHED for path in regular_files(top) if self.found(read(path))}
+        changed = (path for top in SEARCHED for path in regular_files(top, self.since - 1))
+        found = {path for path in changed if self.found(read(path))}
         for path in found - {SERVER}:
             status = path.stat()
             assert (status.st_uid, status.st_gid, status.st_mode & 0o777) == (0, 0, 0o600), path
@@ -104,13 +110,16 @@ class Watch:
         return done.returncode
 
 
-def regular_files(top: str) -> Iterator[Path]:
-    """The regular files below top."""
+def regular_files(top: str, since: float) -> Iterator[Path]:
+    """The regular files below top that were written or made since then, in whatever way: by their ctime."""
     for folder, _, names in os.walk(top):
         for name in names:
-            path = Path(folder, name)
-            if path.is_file() and not path.is_symlink():
-                yield path
+            try:
+                status = os.lstat(path := os.path.join(folder, name))
+            except OSError:  # it has gone
+                continue
+            if stat.S_ISREG(status.st_mode) and status.st_ctime >= since:
+                yield Path(path)
 
 
 def read(path: Path) -> bytes:

@@ -16,11 +16,12 @@ from gi.repository import Gio, GLib
 
 from pptpd_manager.admission import ACTS, MOMENT_SECONDS, QUESTIONS
 from pptpd_manager.quota import MOST
+from pptpd_manager.verdict import PROMPTING
 
 from .clients import ROOT, Client, Pending, RemoteError, until
 from .fake_polkit import CONTROL, CONTROL_PATH
 from .fake_polkit import NAME as POLKIT
-from .world import CONFIG, ERROR, MANAGER, NAME, PATH, TUNNEL, UNIT, World, tunnel_path
+from .world import CONFIG, ERROR, MANAGER, NAME, PATH, SERVER, TUNNEL, UNIT, World, tunnel_path
 
 # Users that every Debian has (Debian policy 9.2.2); the bus takes nobody whom the machine does not know.
 DAEMON, BIN = 1, 2  # also the ids of their groups
@@ -193,6 +194,26 @@ def test_no(
         assert [flags for *_, flags in polkit.asked()] == asked
     assert bare.ordered() == [] and bare.state("office") == "idle"
     assert bare.call("ListTunnels"), "it goes on"
+
+
+def test_nobody_is_asked_for_the_tunnels_password_before_polkit_says_yes(
+    bare: World, polkit: Polkit, nobody: Client
+) -> None:
+    bare.configure(f"tunnels: {{office: {{server: {SERVER}, username: alice, ask-password: true}}}}\n")
+    start(bare, polkit, "hold")
+    pending = begin(nobody, "Connect", "office")
+    until(lambda: polkit.asked(), "polkit to be asked")
+    assert bare.ordered() == [] and bare.services() == []
+    polkit.release("no")
+    assert refused(bare, pending) == DENIED
+    assert bare.ordered() == [] and bare.services() == []
+    polkit.behave("yes")
+    begin(nobody, "Connect", "office")
+    bare.wait_for_order("StartUnit", "pptp@office.service", "replace")
+    run = bare.run_of("office")
+    assert bare.dial("office", run) == f"wait {PROMPTING}"
+    bare.ask_to_dial("office", run, PROMPTING)
+    until(bare.services, "the question")
 
 
 def test_a_prompt_that_says_yes(bare: World, polkit: Polkit, nobody: Client) -> None:

@@ -82,8 +82,9 @@ XML = f"""
       <arg name="tunnel" type="s" direction="in"/>
       <arg name="code" type="i" direction="in"/><arg name="status" type="i" direction="in"/>
     </method>
-    <!-- Behave: how a method of Manager is answered. "well", "hold" (at Release) or "fail" (with NoSuchUnit);
-         StartTransientUnit also "ends": well, and at once. Also what the property SystemState is. -->
+    <!-- Behave: how a method of Manager is answered. "well", "hold" (at Release), "queue" (the job is
+         told of after the reply, and does not begin) or "fail" (with NoSuchUnit). StartTransientUnit also "ends":
+         well, and at once. Also what the property SystemState is. -->
     <method name="Behave">
       <arg name="method" type="s" direction="in"/><arg name="how" type="s" direction="in"/>
     </method>
@@ -243,6 +244,10 @@ class Systemd:
                 if arguments[0] in self.services and self.units[arguments[0]].active in ("inactive", "failed"):
                     self.forget(arguments[0])
                 call.reply()
+            case _ if self.behaviour.get(method) == "queue":  # anything that happens to the unit shows the job
+                number, path = self.new_job(method.removesuffix("Unit").lower())
+                call.reply(path)
+                self.become(arguments[0], replace(self.units[arguments[0]], job=(number, path)))
             case _:
                 call.reply(self.job(arguments[0], method.removesuffix("Unit").lower()))
 

@@ -276,7 +276,7 @@ class World:
         until(lambda: order in self.ordered(), f"systemd to be told {order}")
 
     def behave(self, method: str, how: str) -> None:
-        """Have the stand-in answer a method "well", "hold" it, or "fail" it."""
+        """Have the stand-in answer a method "well", "hold" or "queue" it, or "fail" it."""
         self.client.call(SYSTEMD, TEST_PATH, TEST + ".Behave", "(ss)", method, how)
 
     def release(self) -> None:

@@ -23,7 +23,7 @@ CONFIGURATION = Path("/etc/pptp-manager.yaml")
 OPTIONS = Path("/run/pptp-manager")
 HOSTS = Path("/etc/hosts")
 BUS = ("org.pptpmanager1", "/org/pptpmanager1", "org.pptpmanager1.Manager")
-SYSTEMD_ITSELF = "unix:path=/run/systemd/private"  # as systemctl calls it, also while there is no bus
+SYSTEMD = "org.freedesktop.systemd1"
 UNITS = "/org/freedesktop/systemd1/unit"
 SERVER = "203.0.113.1"
 INSIDE = "192.168.10.1"  # reachable only through a tunnel to the lab's server
@@ -53,9 +53,12 @@ def out(*command: str, timeout: float = 60) -> str:
 def wait_for(fact: Callable[[], T], what: str, seconds: float = 30) -> T:
     """fact()'s value as soon as it is true; AssertionError says what was waited for."""
     deadline = time.monotonic() + seconds
+    asked = time.monotonic()
     while not (value := fact()):
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}\n{evidence()}"
-        time.sleep(0.05)
+        now = time.monotonic()
+        assert now < deadline, f"not within {seconds} s: {what}\n{evidence()}"
+        time.sleep(max(0.05, now - asked))  # half of the guest's time is for what is waited for
+        asked = time.monotonic()
     return value
 
 
@@ -75,17 +78,15 @@ def unit(tunnel: str) -> str:
 
 
 def ask(service: str, path: str, method: str, *texts: str) -> Any:
-    """The reply of a method whose arguments are texts, of a service on the bus; "": of systemd. Raises GLib.Error."""
-    kind, address = Gio.DBusConnectionFlags.AUTHENTICATION_CLIENT, SYSTEMD_ITSELF
-    if service:
-        kind |= Gio.DBusConnectionFlags.MESSAGE_BUS_CONNECTION
-        address = Gio.dbus_address_get_for_bus_sync(Gio.BusType.SYSTEM)
+    """The reply of a method of a service on the bus, whose arguments are texts. Raises GLib.Error."""
     # A connection of its own, since tests restart the bus.
+    kind = Gio.DBusConnectionFlags.AUTHENTICATION_CLIENT | Gio.DBusConnectionFlags.MESSAGE_BUS_CONNECTION
+    address = Gio.dbus_address_get_for_bus_sync(Gio.BusType.SYSTEM)
     con = Gio.DBusConnection.new_for_address_sync(address, kind, None, None)
     try:
         interface, _, name = method.rpartition(".")
         arguments = GLib.Variant(f"({'s' * len(texts)})", texts)
-        words = (service or None, path, interface, name, arguments, None, Gio.DBusCallFlags.NONE, 60_000, None)
+        words = (service, path, interface, name, arguments, None, Gio.DBusCallFlags.NONE, 60_000, None)
         return con.call_sync(*words).unpack()
     finally:
         con.close_sync()
@@ -104,8 +105,8 @@ def of_unit(unit: str, name: str) -> Any:
     deadline = time.monotonic() + 10
     while True:
         try:
-            return ask("", path, PROPERTIES + ".Get", f"org.freedesktop.systemd1.{kind}", name)[0]
-        except GLib.Error:  # systemd executes itself anew
+            return ask(SYSTEMD, path, PROPERTIES + ".Get", f"{SYSTEMD}.{kind}", name)[0]
+        except GLib.Error:  # the bus is restarted, or systemd executes itself anew
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.1)

@@ -163,9 +163,11 @@ class _Daemon:
         """Hand on what systemd tells of a unit.
 
         An automatic restart shows "failed" and "inactive" for a moment on its way (service.c, service_enter_dead), so
-        these are asked again: they are true when there is no job that starts the unit.
+        these are asked again: they are true when there is no job that starts the unit. So is "active" of one that is
+        to end, since a unit that anything happens to, a new status say, tells its state before its job begins.
         """
-        if unit.active in ("inactive", "failed"):
+        runs = unit.active in ("activating", "active")
+        if unit.active in ("inactive", "failed") or (runs and self._engine.is_leaving(name)):
             self._units.state(name, lambda now: self._unit_is(name, now) if now else None)
         else:
             self._unit_is(name, unit)

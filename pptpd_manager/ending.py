@@ -84,6 +84,8 @@ def log_read(t: Tunnel, event: LogRead, moment: Moment) -> Step:
     if autopsy.outdated:
         failure = Failure(reasons.CONFIGURATION_CHANGED)
     t, actions = failed(replace(t, autopsy=None), failure, autopsy.was_up, autopsy.lasted, moment)
+    if autopsy.final and t.run == autopsy.run and not t.called:
+        t = replace(unburdened(t), state=State.FAILED)
     actions += [] if autopsy.was_up else [AnswerEnded(autopsy.run)]
     t, more = consider(t, moment)
     return t, actions + more
@@ -164,7 +166,11 @@ def _unit_down(t: Tunnel, event: UnitChanged, moment: Moment) -> Step:
     """systemd has nothing to run any more: a stop that was asked for, or an end that was given up."""
     actions: list[Action] = []
     if not t.ended:
-        t, actions = run_ended(t, RunEnded(t.run, Exit(), asked=True), moment)
+        end = Exit("exited", event.given_up) if event.given_up else Exit()
+        t, actions = run_ended(t, RunEnded(t.run, end, asked=not event.given_up), moment)
+    if event.given_up and t.autopsy:  # systemd did not wait for the reason, or nobody told of the end
+        t = replace(t, active=False, autopsy=replace(t.autopsy, final=True))
+        return t, actions
     if event.active == "failed" and t.run and t.state is not State.FAILED and not t.called:
         # Nothing was given up: it was told to stop in the moment in which an attempt failed. So it did.
         return replace(unburdened(t), active=False, autopsy=None, state=State.STOPPING), [*actions, ResetUnit()]

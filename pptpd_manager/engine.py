@@ -270,7 +270,7 @@ class Engine:
         if unit.active == "failed" and not unit.given_up:  # no manager was there to tell systemd
             self._order(name, events.ResetUnit())
         elif unit.active == "failed":
-            self.feed(name, events.UnitChanged("failed", unit.sub, unit.run))
+            self.feed(name, events.UnitChanged("failed", unit.sub, unit.run, unit.given_up))
         if unit.active in ("inactive", "failed"):
             return
         record = pppd.record(self._edges.files.read(name))
@@ -288,7 +288,11 @@ class Engine:
         self._shutdown = unit.shutdown if unit.active == "inactive" else self._shutdown
         self._note_due(name, unit)
         if name in self.tunnels and not unit.starts and not unit.stops:
-            self.feed(name, events.UnitChanged(unit.active, unit.sub, unit.run))
+            self.feed(name, events.UnitChanged(unit.active, unit.sub, unit.run, unit.given_up))
+
+    def is_leaving(self, name: str) -> bool:
+        """Whether systemd has been told to end the run of that tunnel, and has not yet."""
+        return name in self.tunnels and self.tunnels[name].leaving
 
     def _note_due(self, name: str, unit: UnitState) -> None:
         """Note whether the unit is about to run, or does: its tunnel is guarded also before its process has asked."""

@@ -119,11 +119,15 @@ class LogRead:
 
 @dataclass(frozen=True)
 class UnitChanged:
-    """systemd's ActiveState and SubState of the unit, and its invocation id."""
+    """systemd's ActiveState and SubState of the unit, and its invocation id.
+
+    given_up: of one that has failed, the exit status that systemd does not restart it after; "" else.
+    """
 
     active: str
     sub: str
     run: str
+    given_up: str = ""
 
 
 @dataclass(frozen=True)

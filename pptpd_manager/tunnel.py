@@ -44,7 +44,8 @@ class Refusal:
 class Autopsy:
     """A run that has ended and whose log is being read.
 
-    otherwise: why, should the log not tell a better reason; outdated: the configuration has been changed since.
+    otherwise: why, should the log not tell a better reason; outdated: the configuration has been changed since; final:
+    systemd has failed the unit.
     """
 
     run: str
@@ -55,6 +56,7 @@ class Autopsy:
     otherwise: Failure | None = None
     killed: bool = False
     outdated: bool = False
+    final: bool = False
 
 
 @dataclass(frozen=True)

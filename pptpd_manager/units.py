@@ -35,7 +35,7 @@ class UnitState:
     """systemd's words on a unit. run: its invocation id in hexadecimal, "" before its first start.
 
     active_since: ActiveEnterTimestampMonotonic in seconds; job: the type of its pending job, "" if there is none.
-    given_up: of one that has failed, whether its exit status says so; else it was stopped while an attempt failed.
+    given_up: of one that has failed, the exit status that says so; "" if it was stopped while an attempt failed.
     shutdown: of one without a job, whether the machine is going down.
     """
 
@@ -44,7 +44,7 @@ class UnitState:
     run: str = ""
     active_since: float = 0.0
     job: str = ""
-    given_up: bool = True
+    given_up: str = ""
     shutdown: bool = False
 
     @property
@@ -230,9 +230,10 @@ def _state(unit: dict[str, Any], facts: Mapping[str, Any] = MappingProxyType({})
     """From the unit's properties, and others. Source: org.freedesktop.systemd1(5)."""
     run = bytes(unit.get("InvocationID", [])).hex()
     since = unit.get("ActiveEnterTimestampMonotonic", 0) / 1e6
-    status, exited = facts.get("ExecMainStatus", FINAL[0]), facts.get("ExecMainCode", _EXITED) == _EXITED
+    status, exited = facts.get("ExecMainStatus"), facts.get("ExecMainCode") == _EXITED
+    given_up = str(status) if exited and status in FINAL else ""
     shutdown = facts.get("SystemState") == "stopping"  # shutdown.target is there, or is to be
-    return UnitState(unit["ActiveState"], unit["SubState"], run, since, job, exited and status in FINAL, shutdown)
+    return UnitState(unit["ActiveState"], unit["SubState"], run, since, job, given_up, shutdown)
 
 
 def unit_path(unit: str) -> str:

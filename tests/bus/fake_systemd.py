@@ -83,8 +83,9 @@ XML = f"""
       <arg name="tunnel" type="s" direction="in"/>
       <arg name="code" type="i" direction="in"/><arg name="status" type="i" direction="in"/>
     </method>
-    <!-- Behave: how a method of Manager is answered. "well", "hold" (at Release) or "fail" (with NoSuchUnit);
-         StartTransientUnit also "ends": well, and at once. Also what the property SystemState is. -->
+    <!-- Behave: how a method of Manager is answered. "well", "hold" (at Release), "queue" (the job is
+         told of after the reply, and does not begin) or "fail" (with NoSuchUnit). StartTransientUnit also "ends":
+         well, and at once. Also what the property SystemState is. -->
     <method name="Behave">
       <arg name="method" type="s" direction="in"/><arg name="how" type="s" direction="in"/>
     </method>
@@ -258,6 +259,10 @@ class Systemd:
                     return
                 call.reply(self.new_job("stop")[1])
                 self.end(arguments[0], "signal", [(2, 15, 0)])
+            case _ if self.behaviour.get(method) == "queue":  # anything that happens to the unit shows the job
+                number, path = self.new_job(method.removesuffix("Unit").lower())
+                call.reply(path)
+                self.become(arguments[0], replace(self.units[arguments[0]], job=(number, path)))
             case _:
                 call.reply(self.job(arguments[0], method.removesuffix("Unit").lower()))
 

@@ -93,6 +93,21 @@ def test_reconnect(up: World) -> None:
     assert up.properties("office")["LastError"] == ("", "", "", 0)
 
 
+def test_the_word_of_a_unit_that_is_about_to_be_restarted_is_not_taken_for_a_restart(up: World) -> None:
+    run = up.bring_up("office")
+    up.behave("RestartUnit", "queue")
+    reconnect = up.begin("Reconnect", "office")
+    up.wait_for_order("RestartUnit", "pptp@office.service", "replace")
+    assert up.state("office") == "stopping" and up.routes() == [OUTSIDE]
+    assert not reconnect.done
+    up.link_down("office")
+    up.ended("office", run)
+    next_run = up.set_unit("office", "activating", "start", new_run=True)
+    up.dial("office", next_run)
+    up.finish("office", next_run)
+    assert up.answered(reconnect) is None
+
+
 def test_a_tunnel_has_the_methods_too(up: World) -> None:
     for method, order in (("Connect", "StartUnit"), ("Reconnect", "RestartUnit"), ("Disconnect", "StopUnit")):
         pending = up.client.begin("org.pptpmanager1", tunnel_path("home"), f"org.pptpmanager1.Tunnel.{method}")

@@ -281,7 +281,7 @@ class World:
         until(lambda: expected in [s.arguments for s in self.client.signals if s.member == "Called"], f"a {method}")
 
     def behave(self, method: str, how: str) -> None:
-        """Have the stand-in answer a method "well", "hold" it, or "fail" it."""
+        """Have the stand-in answer a method "well", "hold" or "queue" it, or "fail" it."""
         self.client.call(SYSTEMD, TEST_PATH, TEST + ".Behave", "(ss)", method, how)
 
     def release(self) -> None:

@@ -201,7 +201,7 @@ def pausing() -> Iterator[None]:
     """Have the tunnel wait for a pause, since its server refuses; it comes up after the block."""
     lab.systemctl("stop", "lab-pptpd@main")
     assert lab.systemctl("start", "pptp@work") == 1
-    lab.wait_for(lambda: lab.state("work") == "waiting" and ". Last: " in lab.status("work"), "a pause", 60)
+    lab.wait_for(lambda: lab.state("work") == "waiting" and ". Last: " in lab.shown("work"), "a pause", 60)
     yield
     lab.systemctl("start", "lab-pptpd@main")
 
@@ -211,7 +211,7 @@ def networkless() -> Iterator[None]:
     """Have the tunnel wait for the network; it comes up after the block."""
     with lab.offline():
         lab.systemctl("start", "--no-block", "pptp@work")
-        lab.wait_for(lambda: "Waiting for the network" in lab.status("work"), "it waits for the network")
+        lab.wait_for(lambda: "Waiting for the network" in lab.shown("work"), "it waits for the network")
         yield
 
 
@@ -369,7 +369,7 @@ def test_journald_restarted() -> None:
     untouched(was)
     kill("TERM", *lab.server_sessions())
     healed(was)
-    assert '"peer-hung-up"' in lab.get("work", "LastError"), "the reason is still read from the journal"
+    assert lab.last_error("work")[0] == "peer-hung-up", "the reason is still read from the journal"
 
 
 # --- the kernel ---
@@ -496,7 +496,7 @@ def test_a_start_with_a_full_run() -> None:
 
         def says_so() -> bool:
             fill()
-            return "options-not-written" in lab.get("work", "LastError")
+            return lab.last_error("work")[0] == "options-not-written"
 
         lab.systemctl("start", "--no-block", "pptp@work")
         lab.wait_for(says_so, "it says why not", 60)
@@ -529,7 +529,7 @@ def test_the_clock_set_while_up(seconds: float) -> None:
         untouched(was)
         kill("TERM", *lab.server_sessions())
         healed(was)
-        assert '"peer-hung-up"' in lab.get("work", "LastError"), "the reason is still read from the journal"
+        assert lab.last_error("work")[0] == "peer-hung-up", "the reason is still read from the journal"
     healed(was)
 
 

@@ -86,9 +86,9 @@ def query(name: str) -> str:
     return lab.out("resolvectl", "query", "-4", "--cache=no", name)
 
 
-def dns(text: str) -> None:
-    """Wait until the tunnel's Dns has that in it."""
-    lab.wait_for(lambda: text in lab.get("work", "Dns"), f"{text} in Dns, {lab.get('work', 'Dns')}")
+def dns(key: str, text: str) -> None:
+    """Wait until that entry of the tunnel's Dns has text in it."""
+    lab.wait_for(lambda: text in str(dict(lab.get("work", "Dns")).get(key, "")), f"{text} in {key} of Dns")
 
 
 def up(dns: object, **more: object) -> int:
@@ -150,8 +150,8 @@ def test_with_neither_nothing_is_touched_and_the_status_says_so(tmp_path: Path) 
             assert Path("/etc/ppp/ip-up.d/0000usepeerdns").exists()
             up(True)
             assert f"; name servers: {NOBODY}" in lab.status("work")
-            dns(f'"Servers" as 1 "{FAR}"')
-            dns('"Problem" s "systemd-resolved does not run')
+            dns("Servers", FAR)
+            dns("Problem", "systemd-resolved does not run")
             lab.wait_for(said.exists, "ip-up.d")
             environment = said.read_text()
             assert "PPP_IPPARAM=work" in environment and "DNS" not in environment
@@ -174,7 +174,7 @@ def test_resolvconf(package: str, tmp_path: Path) -> None:
         lab.out("sh", "-c", f"echo nameserver {NEAR} | resolvconf -a eth0.dhclient")
         assert Path("/etc/ppp/ip-up.d/000resolvconf").exists()
         up({"servers": ["peer", "10.9.0.53"], "search": ["corp.example"], "default-route": True})
-        dns(f'"Through" s "{package}"')
+        dns("Through", package)
         lab.wait_for(lambda: FAR in made.read_text(), "the list")
         assert words("nameserver", made) == [FAR, "10.9.0.53", NEAR], "ours come first"
         assert words("search", made) == ["corp.example"]
@@ -208,15 +208,15 @@ def test_split_names_resolve_through_the_tunnel_and_others_do_not(resolved: Serv
     pppd, manager = up({"servers": ["peer"], "domains": ["corp.example"]}), lab.manager_pid()
     status = lab.status("work")
     assert "; name servers: " in status and "NOT USED" not in status, status
-    dns(f'"Servers" as 1 "{FAR}"')
+    dns("Servers", FAR)
     splits(resolved, "first")
     told = lab.out("resolvectl", "status", "pptp-work")
     lab.out("kill", "-KILL", str(manager))
     lab.wait_for(lambda: lab.manager_pid() not in (0, manager) and lab.state("work") == "up", "the next manager", 60)
-    dns(f'"Servers" as 1 "{FAR}"')
+    dns("Servers", FAR)
     assert lab.out("resolvectl", "status", "pptp-work") == told
     lab.configure({"work": {**lab.ALICE, "dns": {"servers": ["peer"], "search": ["corp.example"]}}})
-    dns('"Search" as 1 "corp.example"')
+    dns("Search", "corp.example")
     assert "192.168.10.80" in query("single"), "found with the search domain behind it"
     assert int(lab.show("work", "MainPID")) == pppd, "not dialled anew"
     assert lab.systemctl("stop", "pptp@work") == 0
@@ -227,13 +227,13 @@ def test_undone_and_done_again_whatever_is_killed(resolved: Servers) -> None:
     before = lab.out("resolvectl", "status")
     static = {"servers": [UNROUTED], "domains": ["corp.example"]}
     pppd = up(static)
-    dns('"systemd-resolved"')
+    dns("Through", "systemd-resolved")
     with without_manager():
         splits(resolved, "unmanaged")
         lab.out("kill", "-KILL", str(pppd))
         lab.wait_for(lambda: lab.out("resolvectl", "status") == before, "nothing is left with resolved")
     lab.wait_for(lambda: lab.state("work") == "up", "redialled", 60)
-    dns('"systemd-resolved"')
+    dns("Through", "systemd-resolved")
     splits(resolved, "redialled")
     pppd = int(lab.show("work", "MainPID"))
     lab.configure({"work": {**lab.ALICE, "dns": False}})

@@ -163,9 +163,10 @@ def check(reason: str, since: float, said: str = "") -> None:
     if said:
         assert f"tunnel 'work': {sentence}" in said and advice in said
     fields = ("PPTP_TUNNEL=work", f"PPTP_REASON={reason}")
-    assert sentence in lab.out("journalctl", "-q", "-o", "cat", f"--since=@{since:.6f}", *fields)
+    journal = ("journalctl", "-q", "-o", "cat", f"--since=@{since:.6f}", *fields)
+    lab.wait_for(lambda: sentence in lab.out(*journal), "the journal has it by its fields")
     lab.wait_for(
-        lambda: lab.active("work") == "active" or any(text in lab.status("work") for text in (sentence, NETWORK)),
+        lambda: lab.active("work") == "active" or any(text in lab.shown("work") for text in (sentence, NETWORK)),
         "systemctl status tells why",  # while it pauses, which the first attempts of a slow machine leave no time for
         120,
     )
@@ -257,7 +258,7 @@ def test_a_peer_that_falls_silent() -> None:
     since = time.time()
     with lab.drop(["matchall"]):
         check("peer-dead", since)
-        lab.wait_for(lambda: "to accept connections" in lab.status("work"), "it waits for the server")
+        lab.wait_for(lambda: "to accept connections" in lab.shown("work"), "it waits for the server")
     lab.out("systemctl", "restart", "lab-pptpd@main")  # the server may not have heard of the end
 
 

@@ -398,8 +398,7 @@ def reason_of(tunnel: str) -> str:
     deadline = time.monotonic() + 30
     while lab.active(tunnel) not in ("failed", "inactive") and time.monotonic() < deadline:
         time.sleep(0.3)
-    found = re.match(r'\(\w+\) "([a-z-]*)"', lab.get(tunnel, "LastError"))
-    return found[1] if found else ""
+    return lab.last_error(tunnel)[0]
 
 
 def lines_of(tunnels: Iterable[str], since: float) -> dict[str, list[str]]:
@@ -407,6 +406,7 @@ def lines_of(tunnels: Iterable[str], since: float) -> dict[str, list[str]]:
 
     journald does not know the unit of what a process logged at its very end: then its other lines tell whose it is.
     """
+    lab.out("journalctl", "--sync")
     text = lab.out("journalctl", "-q", "-o", "json", f"--since=@{since:.6f}", "-t", "pppd", "-t", "pptp")
     entries = [json.loads(line) for line in text.splitlines()]
     units = {entry["_PID"]: entry["_SYSTEMD_UNIT"] for entry in entries if "_SYSTEMD_UNIT" in entry}

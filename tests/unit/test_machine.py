@@ -884,6 +884,27 @@ def test_a_stop_in_the_moment_of_a_failure_is_a_stop() -> None:
     assert story.then(UnitChanged("inactive", "dead", "r1")).t.state is State.IDLE
 
 
+def test_a_unit_that_systemd_fails_before_its_log_is_read_has_its_reason_then() -> None:
+    story = Story().then(DialAsked("r1"), RunEnded("r1", Exit("exited", "203")))
+    assert story.then(UnitChanged("failed", "failed", "r1", "203")).actions == []
+    story.then(LogRead("r1", ()))
+    assert story.state() is State.FAILED and story.t.failure == Failure(reasons.UNIT_BROKEN)
+    assert Resolve("r2", HOST) in story.then(DialAsked("r2")).actions, "the next start is not refused for this one"
+
+
+def test_a_unit_that_failed_without_telling_of_its_end_has_its_reason() -> None:
+    story = Story().then(DialAsked("r1"), UnitChanged("failed", "failed", "r1", "203"))
+    assert ReadLog("r1", 0, whole=False) in story.actions
+    story.then(LogRead("r1", ()))
+    assert story.state() is State.FAILED and story.t.failure == Failure(reasons.UNIT_BROKEN)
+
+
+def test_a_tunnel_that_is_given_up_is_so_when_its_unit_does_not_tell_of_its_end() -> None:
+    story = Story().failing("r1", WRONG).then(after=10).failing("r2", WRONG).then(DialAsked("r3"))
+    assert story.then(UnitChanged("failed", "failed", "r3", "77")).t.state is State.FAILED
+    assert story.t.failure and story.t.failure.reason is reasons.WRONG_PASSWORD
+
+
 def test_a_failed_unit_of_an_earlier_manager_stays_failed() -> None:
     story = Story().then(UnitChanged("failed", "failed", "r1"))
     assert story.state() is State.FAILED and story.actions == []

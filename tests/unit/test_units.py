@@ -139,8 +139,8 @@ def test_what_a_unit_was_before_an_order_is_not_told_after_it(bus: Bus, told: li
     assert told == ["activating"]
 
 
-@pytest.mark.parametrize(("status", "given_up"), [(77, True), (203, True), (1, False)])
-def test_whether_a_failed_unit_has_given_up(bus: Bus, status: int, given_up: bool) -> None:
+@pytest.mark.parametrize(("status", "given_up"), [(77, "77"), (203, "203"), (1, "")])
+def test_whether_a_failed_unit_has_given_up(bus: Bus, status: int, given_up: str) -> None:
     bus.facts["ExecMainStatus"] = status
     assert read(bus, ActiveState="failed", SubState="failed").given_up == given_up
 

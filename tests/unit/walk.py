@@ -121,6 +121,7 @@ ALPHABET: list[Event] = [
             UnitChanged("active", "running", run),
             UnitChanged("inactive", "dead", run),
             UnitChanged("failed", "failed", run),
+            UnitChanged("failed", "failed", run, "203"),
             UnitChanged("activating", "auto-restart", run),
             Adopted(run, SERVER, PATH, 1.0),
             Adopted(run, None, None, -1.0),

@@ -42,7 +42,7 @@ def test_late_network() -> None:
     assert lab.active("work") == "activating"
     # The start job ends at connect-timeout, so the boot does; the tunnel goes on waiting.
     assert lab.run("systemctl", "is-system-running", "--wait", timeout=120).stdout.strip() in ("running", "degraded")
-    lab.wait_for(lambda: "Waiting for the network" in lab.status("work"), "it says what it waits for")
+    lab.wait_for(lambda: "Waiting for the network" in lab.shown("work"), "it says what it waits for")
     assert not lab.clients()
     time.sleep(max(0.0, 30 - time.monotonic()))
     begun = time.monotonic()

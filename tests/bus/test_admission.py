@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import subprocess
@@ -134,66 +135,59 @@ def test_root_is_not_asked_for(bare: World, polkit: Polkit) -> None:
     assert polkit.asked() == []
 
 
-@pytest.mark.parametrize(
-    ("method", "arguments", "action"),
-    [
-        ("Connect", ["office"], "connect"),
-        ("Reconnect", ["office"], "connect"),
-        ("Disconnect", ["office"], "disconnect"),
-        ("Reload", [], "reload"),
-    ],
-)
-def test_yes(bare: World, polkit: Polkit, nobody: Client, method: str, arguments: list[str], action: str) -> None:
+def test_yes(bare: World, polkit: Polkit, nobody: Client) -> None:
     start(bare, polkit)
-    pending = begin(nobody, method, *arguments)
-    until(lambda: polkit.asked(), "polkit to be asked")
-    details = {"tunnel": "office"} if arguments else {}
-    assert polkit.asked() == [(nobody.con.get_unique_name(), f"org.pptpmanager1.{action}", details, 0)]
-    match method:
-        case "Connect":
-            bare.wait_for_order("StartUnit", "pptp@office.service", "replace")
-        case "Reconnect":
-            bare.wait_for_order("RestartUnit", "pptp@office.service", "replace")
-        case _:
+    for method, *arguments in (("Reload",), ("Disconnect", "office"), ("Connect", "office"), ("Reconnect", "office")):
+        bare.forget()
+        pending = begin(nobody, method, *arguments)
+        until(lambda: polkit.asked(), "polkit to be asked")
+        action = {"Reload": "reload", "Disconnect": "disconnect"}.get(method, "connect")
+        details = {"tunnel": "office"} if arguments else {}
+        assert polkit.asked() == [(nobody.con.get_unique_name(), f"org.pptpmanager1.{action}", details, 0)]
+        if action == "connect":
+            order = "StartUnit" if method == "Connect" else "RestartUnit"
+            bare.wait_for_order(order, "pptp@office.service", "replace")
+        else:
             assert bare.answered(pending) is None
 
 
-@pytest.mark.parametrize("method", ["Connect", "Reconnect", "Disconnect"])
-def test_the_tunnels_own_methods_are_the_same(bare: World, polkit: Polkit, nobody: Client, method: str) -> None:
+def test_the_tunnels_own_methods_are_the_same(bare: World, polkit: Polkit, nobody: Client) -> None:
     start(bare, polkit, "no")
-    assert refused(bare, nobody.begin(NAME, tunnel_path("home"), f"{TUNNEL}.{method}")) == DENIED
-    (asked,) = polkit.asked()
-    assert asked[1:3] == (f"org.pptpmanager1.{'dis' * (method == 'Disconnect')}connect", {"tunnel": "home"})
-    assert bare.ordered() == []
+    for method in ("Connect", "Reconnect", "Disconnect"):
+        bare.forget()
+        assert refused(bare, nobody.begin(NAME, tunnel_path("home"), f"{TUNNEL}.{method}")) == DENIED
+        (asked,) = polkit.asked()
+        assert asked[1:3] == (f"org.pptpmanager1.{'dis' * (method == 'Disconnect')}connect", {"tunnel": "home"})
+        assert bare.ordered() == []
 
 
-@pytest.mark.parametrize(
-    ("plain", "prompted", "flags", "name", "asked"),
-    [
-        ("no", "yes", Gio.DBusCallFlags.NONE, DENIED, [0]),
-        ("no", "yes", INTERACTIVE, DENIED, [0]),
-        ("challenge", "yes", Gio.DBusCallFlags.NONE, CHALLENGED, [0]),
-        ("challenge", "challenge", INTERACTIVE, CHALLENGED, [0, 1]),
-        ("challenge", "no", INTERACTIVE, DENIED, [0, 1]),
-        ("challenge", "dismissed", INTERACTIVE, DENIED, [0, 1]),
-        ("challenge", "fail", INTERACTIVE, DENIED, [0, 1]),
-        ("challenge", "crash", INTERACTIVE, DENIED, [0, 1]),
-        ("fail", "yes", INTERACTIVE, DENIED, [0]),
-        ("crash", "yes", INTERACTIVE, DENIED, [0]),
-    ],
-)
-def test_no(
-    bare: World, polkit: Polkit, nobody: Client, plain: str, prompted: str, flags: Any, name: str, asked: list[int]
-) -> None:
-    start(bare, polkit, plain, prompted)
-    for method, *arguments in (("Connect", "office"), ("Reload",)):
-        if not bare.client.owner(POLKIT):  # it has crashed
+# What polkit says without and with a prompt, what the caller lets happen; what he gets, and what polkit was asked.
+REFUSALS = [
+    ("no", "yes", Gio.DBusCallFlags.NONE, DENIED, [0]),
+    ("no", "yes", INTERACTIVE, DENIED, [0]),
+    ("challenge", "yes", Gio.DBusCallFlags.NONE, CHALLENGED, [0]),
+    ("challenge", "challenge", INTERACTIVE, CHALLENGED, [0, 1]),
+    ("challenge", "no", INTERACTIVE, DENIED, [0, 1]),
+    ("challenge", "dismissed", INTERACTIVE, DENIED, [0, 1]),
+    ("challenge", "fail", INTERACTIVE, DENIED, [0, 1]),
+    ("challenge", "crash", INTERACTIVE, DENIED, [0, 1]),
+    ("fail", "yes", INTERACTIVE, DENIED, [0]),
+    ("crash", "yes", INTERACTIVE, DENIED, [0]),
+]
+
+
+def test_no(bare: World, polkit: Polkit, nobody: Client) -> None:
+    start(bare, polkit)
+    for (plain, prompted, flags, name, questions), method in itertools.product(REFUSALS, ("Connect", "Reload")):
+        if bare.client.owner(POLKIT):
+            polkit.behave(plain, prompted)
+        else:  # it has crashed
             polkit.begin(plain, prompted)
         bare.forget()
-        assert refused(bare, begin(nobody, method, *arguments, flags=flags)) == name
-        assert [flags for *_, flags in polkit.asked()] == asked
-    assert bare.ordered() == [] and bare.state("office") == "idle"
-    assert bare.call("ListTunnels"), "it goes on"
+        arguments = ["office"] if method == "Connect" else []
+        assert refused(bare, begin(nobody, method, *arguments, flags=flags)) == name, (plain, prompted)
+        assert [flags for *_, flags in polkit.asked()] == questions, (plain, prompted)
+        assert bare.ordered() == [] and bare.state("office") == "idle"
 
 
 def test_nobody_is_asked_for_the_tunnels_password_before_polkit_says_yes(
@@ -568,34 +562,30 @@ def test_who_is_listed_does_not_have_systemd_called_without_end(bare: World) -> 
 # --- the bus ---
 
 
-@pytest.mark.parametrize(
-    ("method", "signature", "arguments"),
-    [
-        ("Dial", "(ssus)", ("office", "0", 1, "")),
-        ("Ready", "(ss)", ("office", "0")),
-        ("Ended", "(ssss)", ("office", "0", "", "")),
-        ("NameServers", "(ssas)", ("office", "0", [])),
-    ],
-)
-@pytest.mark.parametrize("interface", [UNIT, None])
-def test_the_units_methods_are_roots_alone(
-    bare: World, polkit: Polkit, nobody: Client, interface: str | None, method: str, signature: str, arguments: Any
-) -> None:
+UNIT_METHODS: list[tuple[str, str, tuple[object, ...]]] = [
+    ("Dial", "(ssus)", ("office", "0", 1, "")),
+    ("Ready", "(ss)", ("office", "0")),
+    ("Ended", "(ssss)", ("office", "0", "", "")),
+    ("NameServers", "(ssas)", ("office", "0", [])),
+]
+
+
+def test_the_units_methods_are_roots_alone(bare: World, polkit: Polkit, nobody: Client) -> None:
     """Also for a call that names no interface, which is for the bus to refuse: the methods have different names."""
     start(bare, polkit)
-    message = Gio.DBusMessage.new_method_call(NAME, PATH, interface, method)
-    message.set_body(GLib.Variant(signature, arguments))
     replies: list[Any] = []
 
     def answered(con: Gio.DBusConnection, result: Gio.AsyncResult) -> None:
         replies.append(con.send_message_with_reply_finish(result))
 
-    flags = Gio.DBusSendMessageFlags.NONE
-    sent = nobody.con.send_message_with_reply(message, flags, 5000, None, answered)
-    assert sent
-    until(lambda: replies, "the answer")
-    assert replies[0].get_error_name() == DENIED
-    assert replies[0].get_sender() == "org.freedesktop.DBus"
+    for (method, signature, arguments), interface in itertools.product(UNIT_METHODS, (UNIT, None)):
+        message = Gio.DBusMessage.new_method_call(NAME, PATH, interface, method)
+        message.set_body(GLib.Variant(signature, arguments))
+        sent = nobody.con.send_message_with_reply(message, Gio.DBusSendMessageFlags.NONE, 5000, None, answered)
+        assert sent
+        until(lambda: replies, "the answer")
+        reply = replies.pop()
+        assert (reply.get_error_name(), reply.get_sender()) == (DENIED, "org.freedesktop.DBus"), (method, interface)
     assert polkit.asked() == []
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -90,61 +89,19 @@ def test_a_file_is_read_at_each_dial(bare: World, file: Path) -> None:
     expect(bare)
 
 
-def spoil(file: Path, how: str) -> None:
-    """Have what is there be no good."""
-    match how:
-        case "fifo":
-            os.mkfifo(file, 0o600)
-        case "device":
-            os.mknod(file, 0o600 | 0o020000, os.makedev(1, 5))  # /dev/zero has no end
-        case "directory":
-            file.mkdir(0o700)
-        case "loop":
-            file.symlink_to(file)
-        case "open":
-            put(file, PASSWORD, 0o640)
-        case "theirs":
-            put(file, PASSWORD)
-            os.chown(file, 1000, 0)
-        case "link to theirs":
-            spoil(file.with_name("theirs"), "theirs")
-            file.symlink_to("theirs")
-        case "empty":
-            put(file, b"\n")
-        case "long":
-            put(file, b"x" * 256)
-        case "nul":
-            put(file, b"a\0b")
-
-
 @pytest.mark.parametrize(
-    ("how", "name", "detail"),
+    ("mode", "name", "detail"),
     [
-        ("nothing", "password-file-missing", "{file}"),
-        ("fifo", "password-file-refused", "{file} is not a regular file"),
-        ("device", "password-file-refused", "{file} is not a regular file"),
-        ("directory", "password-file-refused", "{file}: Is a directory"),
-        ("loop", "password-file-refused", "{file}: Too many levels of symbolic links"),
-        ("open", "password-file-refused", "{file} has mode 0640, so others can use it; run: chmod 600 '{file}'"),
-        (
-            "theirs",
-            "password-file-refused",
-            "{file} belongs to user id 1000, who can read it; run: chown root '{file}'",
-        ),
-        (
-            "link to theirs",
-            "password-file-refused",
-            "{file} belongs to user id 1000, who can read it; run: chown root '{file}'",
-        ),
-        ("empty", "password-unusable", "{file} is empty"),
-        ("long", "password-unusable", "{file} has more than 255 bytes"),
-        ("nul", "password-unusable", "{file} holds a NUL character"),
+        (0, "password-file-missing", "{file}"),
+        (0o640, "password-file-refused", "{file} has mode 0640, so others can use it; run: chmod 600 '{file}'"),
     ],
 )
 def test_a_file_that_is_no_good_is_a_reason_and_a_mended_one_is_used(
-    bare: World, file: Path, how: str, name: str, detail: str
+    bare: World, file: Path, mode: int, name: str, detail: str
 ) -> None:
-    spoil(file, how)
+    """tests/unit/test_passwordfile.py has more that is no good."""
+    if mode:
+        put(file, PASSWORD, mode)
     configured(bare, f"password-file: {file}")
     connect = bare.begin("Connect", "office")
     bare.wait_for_order(*START)
@@ -156,9 +113,6 @@ def test_a_file_that_is_no_good_is_a_reason_and_a_mended_one_is_used(
     assert error.args[0] == ERROR + "".join(word.capitalize() for word in name.split("-"))
     assert detail.format(file=file) in error.args[1]
     assert reason(bare)[0] == name and bare.state("office") == "waiting"
-    if how == "directory":
-        file.rmdir()
-    file.unlink(missing_ok=True)
     put(file, PASSWORD)
     bare.begin("Connect", "office")
     run = bare.set_unit("office", "activating", "start", new_run=True)

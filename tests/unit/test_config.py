@@ -1045,7 +1045,7 @@ def mutated(draw: st.DrawFn) -> str:
 
 
 @pytest.mark.parametrize("loader", LOADERS)
-@settings(max_examples=700, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(text=mutated())
 def test_password_in_no_message(loader: type, text: str) -> None:
     try:

@@ -64,6 +64,8 @@ def test_a_flood_of_a_plain_users_calls(up: World) -> None:
     found = ended(process)
     print(found, f"memory {before[0] >> 10} -> {memory(up) >> 10} KiB", sep="\n")
     print(described("root's calls meanwhile", seconds))
+    ordered = sorted(seconds)
+    assert ordered[len(ordered) // 2 if FLOOD_SECONDS < 10 else len(ordered) * 99 // 100] <= 0.1
     assert found["sent"] >= RATE * FLOOD_SECONDS * 0.9
     assert (found["lost"], found["closed"]) == (0, 0)
     assert found["replies"] >= found["sent"] * 0.5

@@ -8,58 +8,52 @@ and goes with it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from typing import Any
 
-from gi.repository import Gio
+from gi.repository import Gio, GLib
 
-from pptpd_manager import remote
+from pptpd_manager.callback import guarded
 from pptpd_manager.errors import FAILED, LIMITS_EXCEEDED, DBusError
 from pptpd_manager.objects import Call
+from pptpd_manager.remote import DRIVER
 
 MOST = 32  # calls of one client that wait
-
-
-@dataclass
-class _Client:
-    """A client that waits. forget: ends the watch for its leaving."""
-
-    forget: Callable[[], None]
-    calls: list[Call] = field(default_factory=list)
 
 
 class Quota:
     """The calls that wait, by client."""
 
     def __init__(self, con: Gio.DBusConnection) -> None:
-        self._con = con
-        self._clients: dict[str, _Client] = {}
+        self._clients: dict[str, dict[Call, Callable[[], None]]] = {}
+        service, path, interface = DRIVER
+        # One watch for all clients: each watch costs some memory for good, a leak of PyGObject's.
+        con.signal_subscribe(
+            *(service, interface, "NameOwnerChanged", path, None, Gio.DBusSignalFlags.NONE),
+            guarded(self._owner_changed),
+        )
 
     def check(self, call: Call) -> None:
         """Raises DBusError when so many calls of that client wait that this one may not."""
-        client = self._clients.get(call.sender)
-        if client and len(client.calls) >= MOST:
+        if len(self._clients.get(call.sender, ())) >= MOST:
             raise DBusError(LIMITS_EXCEEDED, f"{MOST} calls of yours wait already; call again when they are answered")
 
-    def wait(self, call: Call) -> None:
-        """If the call has no answer yet, it counts until it ends, and it ends when its client leaves.
+    def wait(self, call: Call, left: Callable[[], None] = lambda: None) -> None:
+        """If the call has no answer yet, it counts until it ends; when its client leaves, it ends, and left()."""
+        if not call.done:
+            self._clients.setdefault(call.sender, {})[call] = left
+            call.when_ended(lambda: self._ended(call))
 
-        For when it is known to wait: the watch of a client costs some memory for good, a leak of PyGObject's.
-        """
-        if call.done:
-            return
-        sender = call.sender
-        if sender not in self._clients:
-            self._clients[sender] = _Client(remote.when_left(self._con, sender, lambda: self._left(sender)))
-        self._clients[sender].calls.append(call)
-        call.when_ended(lambda: self._ended(call, sender))
+    def _ended(self, call: Call) -> None:
+        calls = self._clients[call.sender]
+        del calls[call]
+        if not calls:
+            del self._clients[call.sender]
 
-    def _ended(self, call: Call, sender: str) -> None:
-        client = self._clients[sender]
-        client.calls.remove(call)
-        if not client.calls:
-            client.forget()
-            del self._clients[sender]
-
-    def _left(self, sender: str) -> None:
-        for call in list(self._clients[sender].calls):
-            call.fail(DBusError(FAILED, "the caller has left"))
+    def _owner_changed(
+        self, _con: Any, _sender: str, _path: str, _interface: str, _signal: str, parameters: GLib.Variant
+    ) -> None:
+        name, _, owner = parameters.unpack()
+        if not owner:
+            for call, left in list(self._clients.get(name, {}).items()):
+                call.fail(DBusError(FAILED, "the caller has left"))
+                left()

@@ -67,27 +67,6 @@ def tell(con: Gio.DBusConnection, target: Target, method: str, arguments: GLib.V
     con.call(*target, method, arguments, None, Gio.DBusCallFlags.NO_AUTO_START, CALL_MS, None, None)
 
 
-def when_left(con: Gio.DBusConnection, name: str, left: Callable[[], None]) -> Callable[[], None]:
-    """Call left() once, when the owner of a unique name has left the bus; what comes back ends the watch."""
-    watch = 0
-
-    def end() -> None:
-        nonlocal watch
-        if watch:
-            con.signal_unsubscribe(watch)
-        watch = 0
-
-    def owner_changed(*_arguments: Any) -> None:
-        if watch:
-            end()
-            left()
-
-    service, path, interface = DRIVER
-    none = Gio.DBusSignalFlags.NONE
-    watch = con.signal_subscribe(service, interface, "NameOwnerChanged", path, name, none, guarded(owner_changed))
-    return end
-
-
 def message(error: GLib.Error) -> str:
     """What the service said, without the name of the error."""
     return _REMOTE.sub("", error.message)

@@ -12,7 +12,7 @@ from typing import Any
 
 from gi.repository import Gio, GLib
 
-from pptpd_manager import VERSION, errors, events, remote
+from pptpd_manager import VERSION, errors, events
 from pptpd_manager.admission import Admission
 from pptpd_manager.authorization import Action, Request
 from pptpd_manager.config import interface_name, name_fault
@@ -322,7 +322,7 @@ class Service:
         if fault := name_fault(name):
             return call.reply(f"exit {events.CONFIG} No tunnel can have that name: {printable(fault)}.")
         self._replace(self._waiting[name].dials, call, run)
-        self._watch(call.sender, name, run)
+        self._quota.wait(call, lambda: self._asker_left(call, name, run))
         self._engine.feed(name, events.DialAsked(run, seen, pid))
 
     def _ready(self, call: Call, name: str, run: str) -> None:
@@ -354,17 +354,11 @@ class Service:
             earlier.fail(DBusError(errors.UNKNOWN_RUN, "asked again"))
         calls[run] = call
 
-    def _watch(self, sender: str, name: str, run: str) -> None:
-        """Notice when the asker leaves the bus: systemd has stopped it."""
-
-        def left() -> None:
-            call = self._waiting[name].dials.get(run)
-            if call and call.sender == sender:
-                del self._waiting[name].dials[run]
-                call.fail(DBusError(errors.UNKNOWN_RUN, "the asker has left"))
-                self._engine.feed(name, events.AskerLeft(run))
-
-        remote.when_left(self._con, sender, left)
+    def _asker_left(self, call: Call, name: str, run: str) -> None:
+        """The asker has left the bus: systemd has stopped it."""
+        if self._waiting[name].dials.get(run) is call:
+            del self._waiting[name].dials[run]
+            self._engine.feed(name, events.AskerLeft(run))
 
     # --- properties ---
 

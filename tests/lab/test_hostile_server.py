@@ -87,13 +87,13 @@ def end(tunnel: str) -> str:
     done = lab.call("Connect", tunnel)
     if done.returncode:  # on a busy machine the call may be given up before the attempt is
         lab.wait_for(lambda: lab.last_error(tunnel)[0], "a reason", 60)
-    shown = [done.stdout, done.stderr, lab.status(tunnel), lab.get(tunnel, "LastError"), lab.journal(tunnel, since)]
+    reason, *words = lab.last_error(tunnel)
+    shown = [done.stdout, done.stderr, lab.status(tunnel), reason, *words, lab.journal(tunnel, since)]
     shown.append(lab.out("busctl", "--no-pager", "introspect", lab.BUS[0], f"{lab.BUS[1]}/tunnel/{tunnel}"))
     for text in shown:
         assert not CONTROL.search(text), ascii(text)
-    found = re.match(r'\(\w+\) "([a-z-]*)"', shown[3])
     lab.systemctl("stop", f"pptp@{tunnel}")
-    return "up" if done.returncode == 0 else found[1] if found else ""
+    return "up" if done.returncode == 0 else reason
 
 
 def test_the_start_is_answered_in_every_shape(work: None) -> None:
@@ -146,7 +146,8 @@ def test_any_addresses_may_be_given(work: None, client: str, server: str) -> Non
     plan = {"ipcp": f"addresses:{client},{server}"}
     with all_scripted({"203.0.113.5": plan}) as servers:
         lab.configure({"work": lab.ALICE, "odd": {**ALONE, "server": "203.0.113.5", "routes": ["10.99.0.0/16"]}})
-        with lab.pinging(lost=0):
+        # Until the manager has heard of the link, the kernel's route to the far end takes its packets there.
+        with lab.pinging(lost=5 if server == lab.SERVER else 0):
             done = lab.call("Connect", "odd")
             print(done.returncode, done.stderr, lab.out("ip", "-4", "route"), lab.out("ip", "-4", "-br", "address"))
             assert lab.passes("203.0.113.1", "-I", "uplink"), "the uplink"

@@ -201,7 +201,7 @@ def walk(limit: int = LIMIT) -> Iterator[tuple[Tunnel, Event, Tunnel, list[Actio
     far = (Story().up(), Story().up().then(LinkChanged(None)), Story().failing("r1").then(DialAsked("r2", "?")))
     yield from _walk([Tunnel("work", CONFIG_WORK), *(plain(story.t) for story in far)], ALPHABET, limit)
     asked = (Story(ASKED).prompting(), Story(ASKED).prompting().then(Prompted("r1"), Prepared("r1")))
-    yield from _walk([plain(story.t) for story in asked], ALPHABET + ASKING, limit // 4)
+    yield from _walk([plain(story.t) for story in asked], ALPHABET + ASKING, limit // 10)
 
 
 def _walk(

@@ -17,7 +17,7 @@ from pptpd_manager.errors import FAILED, LIMITS_EXCEEDED, DBusError
 from pptpd_manager.objects import Call
 from pptpd_manager.remote import DRIVER
 
-MOST = 32  # calls of one client that wait
+MOST = 32  # calls of one client that wait, besides one for each tunnel
 
 
 class Quota:
@@ -32,10 +32,12 @@ class Quota:
             guarded(self._owner_changed),
         )
 
-    def check(self, call: Call) -> None:
-        """Raises DBusError when so many calls of that client wait that this one may not."""
-        if len(self._clients.get(call.sender, ())) >= MOST:
-            raise DBusError(LIMITS_EXCEEDED, f"{MOST} calls of yours wait already; call again when they are answered")
+    def check(self, call: Call, tunnels: int) -> None:
+        """Raises DBusError when so many calls of that client wait that this one may not. tunnels: their number."""
+        if (waiting := len(self._clients.get(call.sender, ()))) >= MOST + tunnels:
+            raise DBusError(
+                LIMITS_EXCEEDED, f"{waiting} calls of yours wait already; call again when they are answered"
+            )
 
     def wait(self, call: Call, left: Callable[[], None] = lambda: None) -> None:
         """If the call has no answer yet, it counts until it ends; when its client leaves, it ends, and left()."""

@@ -216,7 +216,7 @@ class Service:
 
     def _admit(self, call: Call, request: Callable[[], Request], method: Method) -> None:
         """Run method(call), now or later, for one who may do that; it and the answer may be waited for."""
-        self._quota.check(call)
+        self._quota.check(call, len(self._settings.config.tunnels))
         self._admission.admit(call, request, method)
         self._quota.wait(call)
 

@@ -17,6 +17,8 @@ from typing import Any
 
 from gi.repository import Gio, GLib
 
+from pptpd_manager.quota import MOST
+
 from .clients import PROPERTIES, ROOT, Client, until
 from .latency import described
 from .world import ERROR, MANAGER, NAME, PATH, UNIT, World, tunnel_path
@@ -162,8 +164,9 @@ def test_a_run_is_an_invocation_id(up: World) -> None:
 
 
 def test_a_client_has_so_many_calls_that_wait(up: World) -> None:
-    """Of another client's there is room, and what is answered makes room."""
-    pending = [up.begin("Connect", "office") for _ in range(33)]
+    """One more for each tunnel. Of another client's there is room, and what is answered makes room."""
+    most = MOST + len(up.call("ListTunnels"))
+    pending = [up.begin("Connect", "office") for _ in range(most + 1)]
     error = up.error(pending[-1])
     assert error.args[0] == "org.freedesktop.DBus.Error.LimitsExceeded"
     other = up.connect().begin(NAME, PATH, MANAGER + ".Connect", "(s)", "office")
@@ -172,7 +175,7 @@ def test_a_client_has_so_many_calls_that_wait(up: World) -> None:
     up.dial("office", run)
     up.finish("office", run)
     until(lambda: other.done and all(call.done for call in pending), "the answers")
-    assert other.error is None and [call.error for call in pending[:-1]] == [None] * 32
+    assert other.error is None and [call.error for call in pending[:-1]] == [None] * most
     assert up.call("Connect", "office") is None
 
 

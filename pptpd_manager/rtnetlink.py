@@ -8,19 +8,48 @@ decode rules; what packets wait for is packed and unpacked here, in a tenth of t
 from __future__ import annotations
 
 import functools
+import importlib.util
 import socket
 import struct
+import sys
+import types
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network, ip_network
 from typing import Any, NamedTuple
 
-from pyroute2.netlink.rtnl.fibmsg import fibmsg
-from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
-from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
-from pyroute2.netlink.rtnl.rtmsg import rtmsg
-
 from pptpd_manager.routes import PROTOCOL, Kind, Route, Rule
 from pptpd_manager.routing import MAIN_TABLE, Address, Prefix
+
+
+def _classes() -> tuple[Any, Any, Any, Any]:
+    """The classes of the messages."""
+    from pyroute2.netlink.rtnl.fibmsg import fibmsg
+    from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
+    from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
+    from pyroute2.netlink.rtnl.rtmsg import rtmsg
+
+    return fibmsg, ifaddrmsg, ifinfmsg, rtmsg
+
+
+def _alone() -> tuple[Any, Any, Any, Any]:
+    """The classes without pyroute2's __init__.py, which imports all the rest: a tenth of a second and 20 MB.
+
+    Where the messages of a version need that, it is run.
+    """
+    spec = importlib.util.find_spec("pyroute2")
+    if spec is None or not spec.submodule_search_locations or "pyroute2" in sys.modules:
+        return _classes()
+    package = sys.modules["pyroute2"] = types.ModuleType("pyroute2")
+    package.__path__ = list(spec.submodule_search_locations)
+    try:
+        return _classes()
+    except (ImportError, AttributeError):
+        for name in [name for name in sys.modules if name.partition(".")[0] == "pyroute2"]:
+            del sys.modules[name]
+        return _classes()
+
+
+fibmsg, ifaddrmsg, ifinfmsg, rtmsg = _alone()
 
 # linux/rtnetlink.h, linux/netlink.h
 NEWLINK, DELLINK, GETLINK, NEWADDR, DELADDR, GETADDR = 16, 17, 18, 20, 21, 22

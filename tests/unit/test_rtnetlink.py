@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import struct
+import subprocess
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +13,7 @@ from pptpd_manager import rtnetlink
 from pptpd_manager.routes import Kind, Route
 from pptpd_manager.rtnetlink import Message
 
+ROOT = Path(__file__).resolve().parents[2]
 SERVER, FAR = IPv4Network("198.51.100.7/32"), IPv4Network("203.0.113.0/24")
 GATEWAY, GATEWAY_6 = IPv4Address("192.0.2.1"), IPv6Address("fe80::1")
 ROUTES = [
@@ -107,3 +110,27 @@ def test_a_name_with_bytes_that_are_no_text_is_a_name() -> None:
     found = rtnetlink.link(received(message(rtnetlink.NEWLINK, body)))
     assert found and (found.interface, len(found.name), found.flags, found.mtu) == (7, 2, 0x41, 1280)
     assert rtnetlink.link(received(message(rtnetlink.NEWLINK, b"\7" + body[1:]))) is None, "AF_BRIDGE: of a port"
+
+
+# Each in a process of its own: what has been imported here stays.
+ALONE = "import sys; from pptpd_manager import rtnetlink; print('pyroute2.iproute' in sys.modules)"
+NEEDED = """
+import sys
+class Finder:  # a version whose messages need what its __init__.py does
+    def find_spec(self, name, path=None, target=None):
+        if name == "pyroute2.netlink.rtnl.rtmsg" and not hasattr(sys.modules["pyroute2"], "__file__"):
+            raise ImportError(name)
+sys.meta_path.insert(0, Finder())
+from pptpd_manager import rtnetlink
+print(rtnetlink.all_links() == expected, 'pyroute2.iproute' in sys.modules)
+"""
+
+
+@pytest.mark.parametrize(
+    ("program", "printed"),
+    [(ALONE, "False\n"), (NEEDED.replace("expected", repr(rtnetlink.all_links())), "True True\n")],
+    ids=["alone", "needed"],
+)
+def test_no_more_of_pyroute2_is_imported_than_the_messages_need(program: str, printed: str) -> None:
+    done = subprocess.run(["/usr/bin/python3", "-c", program], cwd=ROOT, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == (printed, "")

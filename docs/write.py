@@ -35,13 +35,8 @@ Transitions = dict[tuple[State, State], set[str]]
 
 def main() -> None:
     """Write the pages."""
-    for name, text in pages().items():
+    for name, text in (("reasons.md", reasons_page()), ("states.md", states_page(transitions()))):
         (ROOT / "docs" / name).write_text(text)
-
-
-def pages() -> dict[str, str]:
-    """The pages' texts by file name."""
-    return {"reasons.md": reasons_page(), "states.md": states_page(transitions())}
 
 
 def reasons_page() -> str:

@@ -19,7 +19,6 @@ from pptpd_manager.errors import FAILED, DBusError
 log = logging.getLogger(__name__)
 
 _PROPERTIES = "org.freedesktop.DBus.Properties"
-_OBJECT_MANAGER = "org.freedesktop.DBus.ObjectManager"
 # Before GLib 2.84 every call leaks its invocation, unless PyGObject works around it in Python as 3.49-3.50.0 do:
 # register_object takes a reference that nobody gives back. See the test of the leak.
 _CLOSURES2 = hasattr(Gio.DBusConnection, "register_object_with_closures2")

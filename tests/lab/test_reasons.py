@@ -166,7 +166,7 @@ def check(reason: str, since: float, said: str = "") -> None:
     journal = ("journalctl", "-q", "-o", "cat", f"--since=@{since:.6f}", *fields)
     lab.wait_for(lambda: sentence in lab.out(*journal), "the journal has it by its fields")
     lab.wait_for(
-        lambda: lab.active("work") == "active" or any(text in lab.shown("work") for text in (sentence, NETWORK)),
+        lambda: lab.active("work") == "active" or any(text in lab.status("work") for text in (sentence, NETWORK)),
         "systemctl status tells why",  # while it pauses, which the first attempts of a slow machine leave no time for
         120,
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -236,12 +235,13 @@ def test_a_process_that_is_killed(kill: str, signal: str, reason: str) -> None:
 
 
 def watched() -> bool:
-    """Whether the manager has a pidfd."""
-    names = []
-    for descriptor in Path(f"/proc/{lab.manager_pid()}/fd").iterdir():
+    """Whether the manager has a pidfd of the call manager; see proc(5) on fdinfo."""
+    words = {f"Pid:\t{pid}" for pid in lab.clients().get("pptpcm", [])}
+    for descriptor in Path(f"/proc/{lab.manager_pid()}/fdinfo").iterdir():
         with contextlib.suppress(FileNotFoundError):  # closed meanwhile
-            names.append(os.readlink(descriptor))
-    return any("pidfd" in name for name in names)
+            if words & set(descriptor.read_text().splitlines()):
+                return True
+    return False
 
 
 def test_a_session_that_the_server_ends() -> None:

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import cpu
 import rootfs
 import xstate
 from layer import lay
@@ -201,26 +202,26 @@ def booted(
         "-c",
         '"$@"; exit $?',
         "sh",
-        *kernel,
     ]
     environment = {**os.environ, "TMPDIR": str(work)}
     if xstate.too_large():
         environment["LD_PRELOAD"] = str(xstate.preload(rootfs.cache()))
     console = work / "console"
-    with console.open("wb") as log:
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            pass_fds=keep,
-            start_new_session=True,
-            env=environment,
-        )
-    try:
-        yield Guest(process, work / "shared", console)
-    finally:
-        end(process)
+    with cpu.claimed(rootfs.cache()) as number:
+        with console.open("wb") as log:
+            process = subprocess.Popen(
+                [*command, "taskset", "--cpu-list", str(number), *kernel],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=keep,
+                start_new_session=True,
+                env=environment,
+            )
+        try:
+            yield Guest(process, work / "shared", console)
+        finally:
+            end(process)
 
 
 def end(process: subprocess.Popen[bytes]) -> None:

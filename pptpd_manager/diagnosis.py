@@ -241,6 +241,10 @@ _ENCRYPTED = re.compile(r"MPPE .*compression enabled")
 _ADDRESSED = re.compile(r"local  IP address")
 _HANGUP = "Modem hangup"
 _ENDING = re.compile(rf"{_HANGUP}|Terminating on signal")
+_HUNG_UP = re.compile(_HANGUP)
+_TERMINATED = re.compile(r"terminated by peer|Terminating on signal")
+_EXIT = re.compile(r"^Exit\.")
+_LAST_WORDS = re.compile(r"Closing connection|(?:read|write) error|peer has closed|missing echo reply|disconnect|Stop")
 _SILENT = re.compile(r"LCP: timeout sending Config-Requests")
 _BY_STATUS = {
     "2": reasons.OPTION_ERROR,
@@ -270,11 +274,12 @@ def diagnose(lines: Iterable[Line], end: Exit, facts: Circumstances = Circumstan
     lines = _unanswered(lines)
     was_up = facts.was_up or _logged(lines, "pppd", _ADDRESSED)
     skipped = When.DIALLING if was_up else When.UP
-    for rule in CAUSES if _killed(end, facts) else CAUSES + ENDINGS:  # what was killed makes the rest end
+    wordless = was_up and _wordless(lines)
+    for rule in CAUSES if wordless or _killed(end, facts) else CAUSES + ENDINGS:  # what was killed makes the rest end
         for line in lines if rule.when is not skipped else ():
             if match := rule.match(line):
                 return Failure(rule.reason, printable(_detail(match, lines)))
-    return _by_progress(lines, end, facts, was_up)
+    return Failure(reasons.PPTP_KILLED) if wordless else _by_progress(lines, end, facts, was_up)
 
 
 def _unanswered(lines: tuple[Line, ...]) -> tuple[Line, ...]:
@@ -292,6 +297,13 @@ def _killed(end: Exit, facts: Circumstances) -> bool:
     if facts.otherwise and facts.otherwise.reason in (reasons.PPTP_KILLED, reasons.PPPD_HANGS):
         return True
     return end.code in ("killed", "dumped") and not facts.killed
+
+
+def _wordless(lines: tuple[Line, ...]) -> bool:
+    """Whether pptp ended before pppd, and its call manager without a word: only one that is killed does that."""
+    whole = _logged(lines, "pptp", _CALL_UP) and _logged(lines, "pppd", _EXIT)
+    hung_up = _logged(lines, "pppd", _HUNG_UP) and not _logged(lines, "pppd", _TERMINATED)
+    return whole and hung_up and not _logged(lines, "pptp", _LAST_WORDS)
 
 
 def _detail(match: re.Match[str], lines: tuple[Line, ...]) -> str:

@@ -69,8 +69,12 @@ def run_ended(t: Tunnel, event: RunEnded, moment: Moment) -> Step:
 
 
 def _speaks_last(end: Exit) -> bool:
-    """Whether pppd logs a last line when it ends so: not when it is killed, and not on an option error (main.c)."""
-    return end.code in ("exited", "") and end.status not in ("2", "126", "127", "203")
+    """Whether pppd logs a last line when it ends so.
+
+    Not when it is killed, on an option error, when it is not root, and without PPP in the kernel (main.c, main); nor
+    does what is not pppd.
+    """
+    return end.code in ("exited", "") and end.status not in ("2", "3", "4", "126", "127", "203", "226")
 
 
 def log_read(t: Tunnel, event: LogRead, moment: Moment) -> Step:

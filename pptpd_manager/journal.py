@@ -23,7 +23,7 @@ Then = Callable[[tuple[Line, ...]], None]
 ENOUGH = "Exit."  # what pppd logs last (main.c); without it the journal may not have all of its lines yet
 AGAIN_MS = 60
 PATIENCE_MS = (300, 4000)  # for lines that come late, without and with a last one to wait for
-LONGEST_MS = 8000
+LONGEST_MS = 12_000
 _PRIORITIES = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
 
 LINES = 400  # the last of them; a run that was up for a week has said much that does not matter

@@ -30,7 +30,6 @@ INSIDE = "192.168.10.1"  # reachable only through a tunnel to the lab's server
 ALICE: dict[str, Any] = {"server": SERVER, "username": "alice", "password": "secret", "routes": ["192.168.10.0/24"]}
 
 PROPERTIES = "org.freedesktop.DBus.Properties"
-SHOWN = "route show table all\nrule\naddress\n"  # what ip(8) has to show
 T = TypeVar("T")
 
 
@@ -168,7 +167,11 @@ def write(tunnels: dict[str, dict[str, Any]]) -> None:
 
 def routes() -> str:
     """All routes of all tables, rules and addresses, to the letter; of IPv6 without what the kernel counts down."""
-    four, six = (run("ip", family, "-d", "-batch", "-", given=SHOWN, check=True).stdout for family in ("-4", "-6"))
+    four, six = (
+        out("ip", family, "-d", "route", "show", "table", "all")
+        + run("ip", family, "-batch", "-", given="rule\naddress\n", check=True).stdout
+        for family in ("-4", "-6")
+    )
     return four + re.sub(r" expires \S+| hoplimit \S+", "", six)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from difflib import unified_diff
 
 import commands as lab
 import pytest
@@ -41,7 +42,7 @@ def nothing_left(tables: list[str], request: pytest.FixtureRequest) -> Iterator[
     lab.wait_for(lambda: not lab.clients(), "no pppd or pptp is left")
     lab.wait_for(lambda: not lab.server_sessions(), "the server's sessions have ended")
     before, tables[0] = tables[0], lab.routes()
-    assert tables[0] == before
+    assert tables[0] == before, "\n".join(unified_diff(before.splitlines(), tables[0].splitlines(), lineterm=""))
     assert "pptp-" not in lab.out("ip", "-o", "link")
     kinds = ("options*", "names", "password")
     lab.wait_for(lambda: not [path for kind in kinds for path in lab.OPTIONS.glob(f"*.{kind}")], "no file is left")

@@ -128,6 +128,12 @@ def nm_devices() -> dict[str, str]:
     return found if "pptp-work" in found else {}
 
 
+def run_networkd(verb: str) -> None:
+    """Start or restart systemd-networkd, however often that was done."""
+    lab.systemctl("reset-failed", "systemd-networkd")
+    lab.out("systemctl", verb, "systemd-networkd")
+
+
 def networkd_takes_it_for(setup: str) -> bool:
     """Whether that is the tunnel's SETUP in networkctl(1)."""
     fields = lab.run("networkctl", "--no-legend", "--no-pager", "list", "pptp-work").stdout.split()
@@ -157,7 +163,7 @@ def test_networkd(networkd: None) -> None:
     pppd = up()
     with lab.pinging(FAR):
         for verb in ("start", "restart"):
-            lab.out("systemctl", verb, "systemd-networkd")
+            run_networkd(verb)
             lab.wait_for(lambda: networkd_takes_it_for("unmanaged"), "it has seen the link")
             lab.wait_for(unharmed, "all is there")
     assert "proto static" in lab.route_of("default"), "the uplink is managed"
@@ -167,7 +173,7 @@ def test_networkd(networkd: None) -> None:
     assert lab.passes(FAR) and unharmed()
     # What our file is for.
     NETWORKD_OURS.symlink_to("/dev/null")
-    lab.out("systemctl", "restart", "systemd-networkd")
+    run_networkd("restart")
     lab.wait_for(lambda: not address(), "the address is taken away")
 
 
@@ -199,7 +205,7 @@ def test_networkd_leaves_a_guard_alone(networkd: None) -> None:
     with taken_away() as lines:
         with lab.pinging(FAR):
             for verb in ("start", "restart"):
-                lab.out("systemctl", verb, "systemd-networkd")
+                run_networkd(verb)
                 lab.wait_for(lambda: networkd_takes_it_for("unmanaged"), "it has seen the link")
         assert lines() == []
         # The uplink is without its address for a moment, which may end the tunnel. The guard is not to care.
@@ -210,6 +216,6 @@ def test_networkd_leaves_a_guard_alone(networkd: None) -> None:
     NETWORKD_RULES.parent.mkdir(exist_ok=True)
     NETWORKD_RULES.symlink_to("/dev/null")
     with taken_away() as lines:
-        lab.out("systemctl", "restart", "systemd-networkd")
+        run_networkd("restart")
         lab.wait_for(lambda: any("unreachable" in line for line in lines()), "the guard is taken away")
         lab.wait_for(lambda: lab.out("ip", "rule").count("proto pptp") == 3, "it is back")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -166,7 +165,7 @@ def check(reason: str, since: float, said: str = "") -> None:
     journal = ("journalctl", "-q", "-o", "cat", f"--since=@{since:.6f}", *fields)
     lab.wait_for(lambda: sentence in lab.out(*journal), "the journal has it by its fields")
     lab.wait_for(
-        lambda: lab.active("work") == "active" or any(text in lab.shown("work") for text in (sentence, NETWORK)),
+        lambda: lab.active("work") == "active" or any(text in lab.status("work") for text in (sentence, NETWORK)),
         "systemctl status tells why",  # while it pauses, which the first attempts of a slow machine leave no time for
         120,
     )
@@ -236,12 +235,13 @@ def test_a_process_that_is_killed(kill: str, signal: str, reason: str) -> None:
 
 
 def watched() -> bool:
-    """Whether the manager has a pidfd."""
-    names = []
-    for descriptor in Path(f"/proc/{lab.manager_pid()}/fd").iterdir():
+    """Whether the manager has a pidfd of the call manager; see proc(5) on fdinfo."""
+    words = {f"Pid:\t{pid}" for pid in lab.clients().get("pptpcm", [])}
+    for descriptor in Path(f"/proc/{lab.manager_pid()}/fdinfo").iterdir():
         with contextlib.suppress(FileNotFoundError):  # closed meanwhile
-            names.append(os.readlink(descriptor))
-    return any("pidfd" in name for name in names)
+            if words & set(descriptor.read_text().splitlines()):
+                return True
+    return False
 
 
 def test_a_session_that_the_server_ends() -> None:

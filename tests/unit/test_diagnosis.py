@@ -37,6 +37,9 @@ UNIT_ENOTCONN = pppd("Couldn't attach to PPP unit 0: Transport endpoint is not c
 TTY_EIO = pppd("Couldn't set tty to PPP discipline: Input/output error")
 YOURS = pptp(DISCONNECT % (4, "(your) Request"))
 CLEARED = pptp("Sent control packet type is 12 'Call-Clear-Request'")
+UNREACHED = pptp("short read (-1): Protocol not available")
+CLOSING = pptp("Closing connection (unhandled)")
+EXIT = pppd("Exit.")
 EXISTS, UNAUTHORIZED = "Command Channel Already Exists", "Requester is not Authorized"
 NO_RESOURCE = "General Error: No-Resource"
 LOGINS = (  # the server's number, or its words in place of it; chap_ms.c
@@ -336,6 +339,14 @@ def test_an_attempt_that_failed(lines: list[Line], status: str, reason: Reason, 
         ([pptp("closing control connection due to missing echo reply")], Exit("exited", "16"), reasons.CONTROL_LOST),
         ([pptp("read error: Connection reset by peer")], Exit("exited", "16"), reasons.CONTROL_LOST),
         ([pptp("short read (-1): Protocol not available"), HANGUP], Exit("exited", "16"), reasons.PEER_HUNG_UP),
+        ([CALLED, UNREACHED, CLOSING, HANGUP, EXIT], Exit("exited", "16"), reasons.PEER_HUNG_UP),
+        (
+            [CALLED, UNREACHED, HANGUP, EXIT],
+            Exit("exited", "16"),
+            reasons.PPTP_KILLED,
+        ),  # the call manager said nothing
+        ([CALLED, HANGUP, EXIT], Exit("exited", "16"), reasons.PPTP_KILLED),
+        ([CALLED, pppd("LCP terminated by peer"), HANGUP, EXIT], Exit("exited", "16"), reasons.PEER_HUNG_UP),
         ([pppd("MPPE disabled, closing LCP")], Exit("exited", "0"), reasons.MPPE_LOST),
         ([pppd("CCP terminated by peer"), pppd("MPPE disabled")], Exit("exited", "0"), reasons.MPPE_LOST),
         (

@@ -892,6 +892,12 @@ def test_a_unit_that_systemd_fails_before_its_log_is_read_has_its_reason_then() 
     assert Resolve("r2", HOST) in story.then(DialAsked("r2")).actions, "the next start is not refused for this one"
 
 
+@pytest.mark.parametrize(("end", "whole"), [("1", True), ("16", True), ("2", False), ("4", False), ("203", False)])
+def test_the_last_line_of_a_log_is_waited_for_where_there_is_one(end: str, whole: bool) -> None:
+    story = Story().dialling().then(RunEnded("r1", Exit("exited", end)))
+    assert ReadLog("r1", 0, whole=whole) in story.actions
+
+
 def test_a_unit_that_failed_without_telling_of_its_end_has_its_reason() -> None:
     story = Story().then(DialAsked("r1"), UnitChanged("failed", "failed", "r1", "203"))
     assert ReadLog("r1", 0, whole=False) in story.actions

@@ -120,7 +120,7 @@ def test_a_servers_words_are_no_more_than_words(work: None) -> None:
             "pap": {"auth": "pap", "login": f"failure:{words}"},
             "ends": end_words,
         },
-        **{"refuse-pap": False, "pppd-options": ["debug"]},
+        **{"refuse-pap": False, "pppd-options": ["debug"], "connect-timeout": 20},
     )
     assert found == {
         "message": "wrong-password",

@@ -160,8 +160,8 @@ def configure(source: str, password: str, **more: Any) -> None:
 
 
 def up(reason: str) -> int:
-    """pppd's process, when the tunnel is up."""
-    lab.wait_for(lambda: lab.state("work") == "up", f"up {reason}", 60)
+    """pppd's process, when the tunnel is up and systemd has heard of it."""
+    lab.wait_for(lambda: lab.state("work") == "up" and lab.active("work") == "active", f"up {reason}", 60)
     return int(lab.show("work", "MainPID"))
 
 

@@ -18,7 +18,8 @@ from lock import AT_ONCE, EXCLUSIVE, locked
 @contextmanager
 def claimed(folder: Path) -> Iterator[int]:
     """The number of a processor that no other guest has; when they have all of them, of any. folder: for locks."""
-    usable = sorted(os.sched_getaffinity(0))
+    usable = list(os.sched_getaffinity(0))
+    random.shuffle(usable)  # others may do the same where our locks are not seen
     with ExitStack() as held:
         for number in usable:
             file = folder / f"cpu-{number}"

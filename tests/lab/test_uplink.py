@@ -59,7 +59,9 @@ def calls_from(address: str) -> bool:
 def test_another_default_gateway(second: None, keys: dict[str, Any]) -> None:
     _, run = up(**keys)
     begun = time.monotonic()
-    lab.out("ip", "route", "replace", "default", "via", "198.51.100.1", "dev", "uplink2")
+    # Not "replace", which would replace the tunnel's own.
+    lab.out("ip", "route", "append", "default", "via", "198.51.100.1", "dev", "uplink2")
+    lab.out("ip", "route", "delete", "default", "via", "192.0.2.1", "dev", "uplink")
     lab.wait_for(lambda: redialled(run), "dialled over the other uplink")
     print(f"up over the other uplink {time.monotonic() - begun:.1f} s after the change")
     assert calls_from("198.51.100.2") and not calls_from("192.0.2.2")

@@ -19,6 +19,7 @@ from pptpd_manager.bounds import Bounds
 from pptpd_manager.callouts import Callouts
 from pptpd_manager.config import Config, TunnelConfig, interface_name
 from pptpd_manager.conntrack import untracked
+from pptpd_manager.diagnosis import Exit
 from pptpd_manager.events import Action, Event, Moment
 from pptpd_manager.knock import knock
 from pptpd_manager.machine import DIALLED, step
@@ -279,6 +280,8 @@ class Engine:
         path = self._paths.to(address) if address else None
         self.feed(name, events.Adopted(unit.run, address, path, since, self._edges.passwords.recall(name)))
         self.feed(name, events.UnitChanged(unit.active, unit.sub, unit.run))
+        if unit.abandoned:
+            self.feed(name, events.RunEnded(unit.run, Exit()))
         t = self.tunnels.get(name)
         if t and t.config and address and self._address_of_dial(name, unit.run, t.config) is None:
             self.feed(name, events.Configured(t.config, redial=True))

@@ -36,7 +36,8 @@ class UnitState:
 
     active_since: ActiveEnterTimestampMonotonic in seconds; job: the type of its pending job, "" if there is none.
     given_up: of one that has failed, the exit status that says so; "" if it was stopped while an attempt failed.
-    shutdown: of one without a job, whether the machine is going down.
+    shutdown: of one without a job, whether the machine is going down. abandoned: its start goes on without its main
+    process, which systemd waits with for ExecStartPost=.
     """
 
     active: str
@@ -46,6 +47,7 @@ class UnitState:
     job: str = ""
     given_up: str = ""
     shutdown: bool = False
+    abandoned: bool = False
 
     @property
     def starts(self) -> bool:
@@ -180,7 +182,8 @@ class Units:
                 self._ask(tunnel)
 
         path = unit_path(unit_name(tunnel))
-        self._get(ROOT, MANAGER, "SystemState", facts, lambda: None)  # it is answered first
+        self._get(ROOT, MANAGER, "SystemState", facts, lambda: None)  # these are answered first
+        self._get(path, SYSTEMD + ".Service", "MainPID", facts, lambda: None)
         self._read(path, UNIT, got, untold)
 
     def _get(self, path: str, interface: str, name: str, into: dict[str, Any], then: Callable[[], None]) -> None:
@@ -232,8 +235,9 @@ def _state(unit: dict[str, Any], facts: Mapping[str, Any] = MappingProxyType({})
     since = unit.get("ActiveEnterTimestampMonotonic", 0) / 1e6
     status, exited = facts.get("ExecMainStatus"), facts.get("ExecMainCode") == _EXITED
     given_up = str(status) if exited and status in FINAL else ""
+    abandoned = unit["SubState"] == "start-post" and facts.get("MainPID") == 0
     shutdown = facts.get("SystemState") == "stopping"  # shutdown.target is there, or is to be
-    return UnitState(unit["ActiveState"], unit["SubState"], run, since, job, given_up, shutdown)
+    return UnitState(unit["ActiveState"], unit["SubState"], run, since, job, given_up, shutdown, abandoned)
 
 
 def unit_path(unit: str) -> str:

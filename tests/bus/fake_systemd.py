@@ -63,6 +63,7 @@ XML = f"""
   <interface name="{SERVICE}">
     <property name="ExecMainCode" type="i" access="read"/>
     <property name="ExecMainStatus" type="i" access="read"/>
+    <property name="MainPID" type="u" access="read"/>
     <property name="Result" type="s" access="read"/>
     <property name="ExecStart" type="a(sasbttttuii)" access="read"/>
   </interface>
@@ -328,7 +329,8 @@ class Systemd:
     def main(self, unit: str) -> dict[str, Any]:
         """How the main process of a tunnel's unit has ended."""
         code, status = self.ends.get(unit, GIVEN_UP)
-        return {"Result": "", "ExecStart": [], "ExecMainCode": code, "ExecMainStatus": status}
+        pid = 0 if unit in self.ends else 1
+        return {"Result": "", "ExecStart": [], "ExecMainCode": code, "ExecMainStatus": status, "MainPID": pid}
 
     def properties(self, unit: str) -> dict[str, Any]:
         state = self.units[unit]

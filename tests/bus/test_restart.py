@@ -215,3 +215,14 @@ def test_check_of_a_good_file(bare: World) -> None:
     done = subprocess.run(command, cwd=__file__.rpartition("/tests/")[0], capture_output=True, text=True)
     told = f"{bare.config} is good; tunnels: office, home\n"
     assert (done.returncode, done.stdout, done.stderr) == (0, told, "")
+
+
+def test_a_start_whose_main_process_was_killed_with_the_manager_is_not_waited_for(up: World) -> None:
+    """systemd waits for ExecStartPost=, which waits for the link."""
+    up.connecting("office")
+    up.set_unit("office", "activating", "start-post")
+    up.main_ended("office", 2, 9)  # CLD_KILLED, SIGKILL
+    crash(up)
+    up.start()
+    ready = up.begin("Ready", "office", up.run_of("office"), interface=UNIT)
+    assert up.answered(ready).startswith("down ")

@@ -53,7 +53,12 @@ class Bus:
 
     def __init__(self) -> None:
         self.open: dict[str, list[Any]] = {}
-        self.facts: dict[str, str | int] = {"SystemState": "running", "ExecMainCode": 1, "ExecMainStatus": 77}
+        self.facts: dict[str, str | int] = {
+            "SystemState": "running",
+            "ExecMainCode": 1,
+            "ExecMainStatus": 77,
+            "MainPID": 7,
+        }
 
     def signal_subscribe(self, *arguments: Any) -> int:
         self.tell: Callable[..., None] = lambda unit, **properties: arguments[-1](
@@ -143,6 +148,14 @@ def test_what_a_unit_was_before_an_order_is_not_told_after_it(bus: Bus, told: li
 def test_whether_a_failed_unit_has_given_up(bus: Bus, status: int, given_up: str) -> None:
     bus.facts["ExecMainStatus"] = status
     assert read(bus, ActiveState="failed", SubState="failed").given_up == given_up
+
+
+@pytest.mark.parametrize(
+    ("sub", "pid", "abandoned"), [("start-post", 0, True), ("start-post", 7, False), ("start", 0, False)]
+)
+def test_whether_a_start_goes_on_without_its_main_process(bus: Bus, sub: str, pid: int, abandoned: bool) -> None:
+    bus.facts["MainPID"] = pid
+    assert read(bus, ActiveState="activating", SubState=sub).abandoned == abandoned
 
 
 @pytest.mark.parametrize(("system", "shutdown"), [("stopping", True), ("running", False), ("degraded", False)])

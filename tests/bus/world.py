@@ -27,6 +27,8 @@ SYSTEMD, TEST, TEST_PATH = "org.freedesktop.systemd1", "org.test.Systemd", "/tes
 SYSTEMD_UNIT = SYSTEMD + ".Unit"
 SERVER = "198.51.100.7"
 CANARY = "canary!7Q"
+# The stand-in of journalctl has all of its lines at once, and mostly not the one that pppd ends with.
+PATIENCE = "from pptpd_manager import journal; journal.PATIENCE_MS = (60, 500)"
 PID = 4711  # of the units' main processes
 
 CONFIG = f"""\
@@ -149,7 +151,7 @@ class World:
 
     def spawn(self, *arguments: str, patch: str = "") -> None:
         """Start the daemon."""
-        code = f"import sys\nfrom pptpd_manager.__main__ import main\n{patch}\nsys.exit(main())"
+        code = f"import sys\nfrom pptpd_manager.__main__ import main\n{PATIENCE}\n{patch}\nsys.exit(main())"
         environment = {
             "PATH": "/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin",
             "PYTHONPATH": str(ROOT),
@@ -159,7 +161,7 @@ class World:
         self._notified.clear()
         with (self.directory / "log").open("ab") as log:
             self.daemon = self.process(
-                *self.inside("/usr/bin/python3", *(("-c", code) if patch else ("-m", "pptpd_manager"))),
+                *self.inside("/usr/bin/python3", "-c", code),
                 *("--config", str(self.config), "--runtime", str(self.runtime), *arguments),
                 env=environment,
                 stderr=log,

@@ -16,6 +16,9 @@ from enum import Enum
 from pptpd_manager import reasons
 from pptpd_manager.reasons import Failure, Reason, printable
 
+LAST_LINE = "Exit."  # what pppd logs last (main.c); without it the journal may not have all of its lines yet
+NOT_PPPD = ("126", "127", "203", "226")  # a shell's status, or systemd's: EXIT_EXEC, EXIT_NAMESPACE
+
 
 @dataclass(frozen=True)
 class Line:
@@ -243,7 +246,7 @@ _HANGUP = "Modem hangup"
 _ENDING = re.compile(rf"{_HANGUP}|Terminating on signal")
 _HUNG_UP = re.compile(_HANGUP)
 _TERMINATED = re.compile(r"terminated by peer|Terminating on signal")
-_EXIT = re.compile(r"^Exit\.")
+_EXIT = re.compile("^" + re.escape(LAST_LINE))
 _LAST_WORDS = re.compile(r"Closing connection|(?:read|write) error|peer has closed|missing echo reply|disconnect|Stop")
 _SILENT = re.compile(r"LCP: timeout sending Config-Requests")
 _BY_STATUS = {
@@ -269,7 +272,7 @@ def diagnose(lines: Iterable[Line], end: Exit, facts: Circumstances = Circumstan
     is UNKNOWN.
     """
     lines = tuple(lines)
-    if end.code == "exited" and end.status in ("126", "127", "203", "226") and not lines:
+    if end.code == "exited" and end.status in NOT_PPPD and not lines:
         return Failure(reasons.UNIT_BROKEN if end.status in ("203", "226") else reasons.PPPD_MISSING)
     lines = _unanswered(lines)
     was_up = facts.was_up or _logged(lines, "pppd", _ADDRESSED)

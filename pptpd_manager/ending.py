@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from pptpd_manager import reasons, retry
 from pptpd_manager.config import Mppe
-from pptpd_manager.diagnosis import Circumstances, Exit, diagnose
+from pptpd_manager.diagnosis import NOT_PPPD, Circumstances, Exit, diagnose
 from pptpd_manager.events import (
     NOPERM,
     TEMPFAIL,
@@ -74,7 +74,7 @@ def _speaks_last(end: Exit) -> bool:
     Not when it is killed, on an option error, when it is not root, and without PPP in the kernel (main.c, main); nor
     does what is not pppd.
     """
-    return end.code in ("exited", "") and end.status not in ("2", "3", "4", "126", "127", "203", "226")
+    return end.code in ("exited", "") and end.status not in ("2", "3", "4", *NOT_PPPD)
 
 
 def log_read(t: Tunnel, event: LogRead, moment: Moment) -> Step:

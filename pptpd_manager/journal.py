@@ -13,14 +13,13 @@ from typing import Any
 from gi.repository import Gio, GLib
 
 from pptpd_manager.callback import guarded
-from pptpd_manager.diagnosis import Line
+from pptpd_manager.diagnosis import LAST_LINE, Line
 from systemd import journal
 
 log = logging.getLogger(__name__)
 
 Then = Callable[[tuple[Line, ...]], None]
 
-ENOUGH = "Exit."  # what pppd logs last (main.c); without it the journal may not have all of its lines yet
 AGAIN_MS = 60
 PATIENCE_MS = (300, 4000)  # for lines that come late, without and with a last one to wait for
 LONGEST_MS = 12_000
@@ -121,7 +120,7 @@ class Readings:
             if readings:
                 log.warning("the journal cannot be read, so reasons are guesses: %s", error)
         for reading in readings:
-            if reading.patience_ms <= 0 or any(line.text == ENOUGH for line in reading.lines):
+            if reading.patience_ms <= 0 or any(line.text == LAST_LINE for line in reading.lines):
                 reading.end()
                 continue
             GLib.timeout_add(reading.again_ms, guarded(lambda reading=reading: self._ask(reading)))

@@ -184,7 +184,8 @@ class World:
     def notified(self, last: str) -> list[str]:
         """What the daemon tells systemd by sd_notify, since the last time and up to last."""
         until(lambda: last in self._notified, f"systemd to be told {last}")
-        found, self._notified = self._notified, []
+        end = self._notified.index(last) + 1
+        found, self._notified = self._notified[:end], self._notified[end:]
         return found
 
     def _read_notify(self, *_arguments: object) -> bool:

@@ -7,6 +7,7 @@ from what is waited for.
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import re
@@ -15,7 +16,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from gi.repository import Gio, GLib
 
@@ -24,7 +25,6 @@ OPTIONS = Path("/run/pptp-manager")
 HOSTS = Path("/etc/hosts")
 BUS = ("org.pptpmanager1", "/org/pptpmanager1", "org.pptpmanager1.Manager")
 SYSTEMD = "org.freedesktop.systemd1"
-UNITS = "/org/freedesktop/systemd1/unit"
 SERVER = "203.0.113.1"
 INSIDE = "192.168.10.1"  # reachable only through a tunnel to the lab's server
 ALICE: dict[str, Any] = {"server": SERVER, "username": "alice", "password": "secret", "routes": ["192.168.10.0/24"]}
@@ -33,13 +33,9 @@ PROPERTIES = "org.freedesktop.DBus.Properties"
 T = TypeVar("T")
 
 
-def run(
-    *command: str, timeout: float = 60, check: bool = False, given: str | None = None
-) -> subprocess.CompletedProcess[str]:
-    """Run command to its end; its output goes into an AssertionError when check fails. given: its standard input."""
-    done = subprocess.run(
-        command, capture_output=True, text=True, errors="replace", timeout=timeout, check=False, input=given
-    )
+def run(*command: str, timeout: float = 60, check: bool = False) -> subprocess.CompletedProcess[str]:
+    """Run command to its end; its output goes into an AssertionError when check fails."""
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=timeout, check=False)
     assert not check or done.returncode == 0, f"{command} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
     return done
 
@@ -49,16 +45,16 @@ def out(*command: str, timeout: float = 60) -> str:
     return run(*command, timeout=timeout, check=True).stdout
 
 
-def wait_for(fact: Callable[[], T], what: str, seconds: float = 30) -> T:
+def wait_for(fact: Callable[[], T | None], what: str, seconds: float = 30) -> T:
     """fact()'s value as soon as it is true; AssertionError says what was waited for."""
     deadline = time.monotonic() + seconds
-    asked = time.monotonic()
-    while not (value := fact()):
+    while True:
+        asked = time.monotonic()
+        if value := fact():
+            return value
         now = time.monotonic()
         assert now < deadline, f"not within {seconds} s: {what}\n{evidence()}"
         time.sleep(max(0.05, now - asked))  # half of the guest's time is for what is waited for
-        asked = time.monotonic()
-    return value
 
 
 def evidence() -> str:
@@ -98,17 +94,21 @@ def show(tunnel: str, name: str) -> str:
 
 
 def of_unit(unit: str, name: str) -> Any:
-    """A property of a service."""
-    path = f"{UNITS}/{''.join(c if c.isalnum() else f'_{ord(c):02x}' for c in unit)}"
+    """A property of a service; asked again while the bus is restarted, or systemd executes itself anew."""
     kind = "Unit" if name in ("ActiveState", "SubState", "InvocationID") else "Service"
-    deadline = time.monotonic() + 10
-    while True:
-        try:
-            return ask(SYSTEMD, path, PROPERTIES + ".Get", f"{SYSTEMD}.{kind}", name)[0]
-        except GLib.Error:  # the bus is restarted, or systemd executes itself anew
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.1)
+
+    def told() -> tuple[Any] | None:
+        with contextlib.suppress(GLib.Error):
+            return cast(tuple[Any], ask(SYSTEMD, object_of(unit), PROPERTIES + ".Get", f"{SYSTEMD}.{kind}", name))
+        return None
+
+    return wait_for(told, f"systemd to tell {name} of {unit}", 10)[0]
+
+
+@functools.cache
+def object_of(unit: str) -> str:
+    """The unit's object, which is always the same one."""
+    return str(ask(SYSTEMD, "/org/freedesktop/systemd1", SYSTEMD + ".Manager.LoadUnit", unit)[0])
 
 
 def active(tunnel: str) -> str:
@@ -167,11 +167,9 @@ def write(tunnels: dict[str, dict[str, Any]]) -> None:
 
 def routes() -> str:
     """All routes of all tables, rules and addresses, to the letter; of IPv6 without what the kernel counts down."""
-    four, six = (
-        out("ip", family, "-d", "route", "show", "table", "all")
-        + run("ip", family, "-batch", "-", given="rule\naddress\n", check=True).stdout
-        for family in ("-4", "-6")
-    )
+    shown = (("-d", "route", "show", "table", "all"), ("rule",), ("address",))
+    four = "".join(out("ip", "-4", *what) for what in shown)
+    six = "".join(out("ip", "-6", *what) for what in shown)
     return four + re.sub(r" expires \S+| hoplimit \S+", "", six)
 
 
@@ -213,8 +211,13 @@ def pinging(address: str = INSIDE, lost: int = 0) -> Iterator[None]:
 
 def journal(tunnel: str, since: float) -> str:
     """What `journalctl -u` shows of the tunnel's unit since that time (time.time())."""
+    return journalctl("-o", "cat", "-u", unit(tunnel), f"--since=@{since:.6f}")
+
+
+def journalctl(*words: str) -> str:
+    """What journalctl shows, when journald has taken all that has been logged."""
     out("journalctl", "--sync")
-    return out("journalctl", "--no-pager", "-q", "-o", "cat", "-u", unit(tunnel), f"--since=@{since:.6f}")
+    return out("journalctl", "-q", *words)
 
 
 def manager_pid() -> int:

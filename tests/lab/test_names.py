@@ -22,7 +22,7 @@ UNPACKED = Path("/lab/unpacked")
 FAR, NEAR = "192.168.10.1", "192.0.2.1"
 UNROUTED = "10.99.0.1"  # the far server as well, but no route of the tunnel leads there
 RECORD = "vpn.pptp-work.pptp-manager"
-NOBODY = "NOT USED, systemd-resolved does not run and resolvconf is not installed"
+NOBODY = "systemd-resolved does not run and resolvconf is not installed"
 
 
 class Servers:
@@ -86,9 +86,9 @@ def query(name: str) -> str:
     return lab.out("resolvectl", "query", "-4", "--cache=no", name)
 
 
-def dns(key: str, text: str) -> None:
-    """Wait until that entry of the tunnel's Dns has text in it."""
-    lab.wait_for(lambda: text in str(dict(lab.get("work", "Dns")).get(key, "")), f"{text} in {key} of Dns")
+def dns(key: str, value: object) -> None:
+    """Wait until that entry of the tunnel's Dns is value."""
+    lab.wait_for(lambda: dict(lab.get("work", "Dns")).get(key) == value, f"{key} of Dns is {value}")
 
 
 def up(dns: object, **more: object) -> int:
@@ -149,9 +149,9 @@ def test_with_neither_nothing_is_touched_and_the_status_says_so() -> None:
         with program(""):
             assert Path("/etc/ppp/ip-up.d/0000usepeerdns").exists()
             up(True)
-            assert f"; name servers: {NOBODY}" in lab.status("work")
-            dns("Servers", FAR)
-            dns("Problem", "systemd-resolved does not run")
+            assert f"; name servers: NOT USED, {NOBODY}" in lab.status("work")
+            dns("Servers", [FAR])
+            dns("Problem", NOBODY)
             lab.wait_for(said.exists, "ip-up.d")
             environment = said.read_text()
             assert "PPP_IPPARAM=work" in environment and "DNS" not in environment
@@ -209,15 +209,15 @@ def test_split_names_resolve_through_the_tunnel_and_others_do_not(resolved: Serv
     pppd, manager = up({"servers": ["peer"], "domains": ["corp.example"]}), lab.manager_pid()
     status = lab.status("work")
     assert "; name servers: " in status and "NOT USED" not in status, status
-    dns("Servers", FAR)
+    dns("Servers", [FAR])
     splits(resolved, "first")
     told = lab.out("resolvectl", "status", "pptp-work")
     lab.out("kill", "-KILL", str(manager))
     lab.wait_for(lambda: lab.manager_pid() not in (0, manager) and lab.state("work") == "up", "the next manager", 60)
-    dns("Servers", FAR)
+    dns("Servers", [FAR])
     assert lab.out("resolvectl", "status", "pptp-work") == told
     lab.configure({"work": {**lab.ALICE, "dns": {"servers": ["peer"], "search": ["corp.example"]}}})
-    dns("Search", "corp.example")
+    dns("Search", ["corp.example"])
     assert "192.168.10.80" in query("single"), "found with the search domain behind it"
     assert int(lab.show("work", "MainPID")) == pppd, "not dialled anew"
     assert lab.systemctl("stop", "pptp@work") == 0

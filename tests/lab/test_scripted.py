@@ -406,8 +406,7 @@ def lines_of(tunnels: Iterable[str], since: float) -> dict[str, list[str]]:
 
     journald does not know the unit of what a process logged at its very end: then its other lines tell whose it is.
     """
-    lab.out("journalctl", "--sync")
-    text = lab.out("journalctl", "-q", "-o", "json", f"--since=@{since:.6f}", "-t", "pppd", "-t", "pptp")
+    text = lab.journalctl("-o", "json", f"--since=@{since:.6f}", "-t", "pppd", "-t", "pptp")
     entries = [json.loads(line) for line in text.splitlines()]
     units = {entry["_PID"]: entry["_SYSTEMD_UNIT"] for entry in entries if "_SYSTEMD_UNIT" in entry}
     logged: dict[str, list[str]] = {name: [] for name in tunnels}

@@ -164,7 +164,7 @@ def failed(text: str) -> list[Line]:
         ),
         ([CALLED, LCP_TIMEOUT, CLEARED, DISCONNECTED, YOURS], "10", reasons.GRE_BLOCKED, ""),
         ([START, STARTED, CALLED, DISCONNECTED, HANGUP], "16", reasons.PPP_REFUSED, ""),
-        ([START, STARTED, CALLED, pptp("Closing connection (unhandled)"), HANGUP], "16", reasons.NOT_SENT, ""),
+        ([START, STARTED, CALLED, CLOSING, HANGUP], "16", reasons.NOT_SENT, ""),
         ([CALLED, pptp("short read (-1): Message too long"), HANGUP], "16", reasons.GRE_TOO_LARGE, ""),
         ([CALLED, pppd("Serial line is looped back.")], "17", reasons.LOOPED_BACK, ""),
         ([CALLED, pppd("LCP terminated by peer")], "10", reasons.PPP_REFUSED, ""),
@@ -304,7 +304,7 @@ def failed(text: str) -> list[Line]:
         ([AUTHENTICATED, pppd("No response to 8 echo-requests"), HANGUP], "15", reasons.PEER_DEAD, "8 echo-requests"),
         ([AUTHENTICATED, UP, pppd("LCP terminated by peer (going away)")], "0", reasons.PEER_HUNG_UP, "going away"),
         (
-            [pptp("short read (-1): Protocol not available"), HANGUP],
+            [UNREACHED, HANGUP],
             "16",
             reasons.GRE_REFUSED,
             "Protocol not available",
@@ -338,13 +338,10 @@ def test_an_attempt_that_failed(lines: list[Line], status: str, reason: Reason, 
         ([pptp("Received Stop Control Connection Request.")], Exit("exited", "16"), reasons.PEER_HUNG_UP),
         ([pptp("closing control connection due to missing echo reply")], Exit("exited", "16"), reasons.CONTROL_LOST),
         ([pptp("read error: Connection reset by peer")], Exit("exited", "16"), reasons.CONTROL_LOST),
-        ([pptp("short read (-1): Protocol not available"), HANGUP], Exit("exited", "16"), reasons.PEER_HUNG_UP),
+        ([UNREACHED, HANGUP], Exit("exited", "16"), reasons.PEER_HUNG_UP),
         ([CALLED, UNREACHED, CLOSING, HANGUP, EXIT], Exit("exited", "16"), reasons.PEER_HUNG_UP),
-        (
-            [CALLED, UNREACHED, HANGUP, EXIT],
-            Exit("exited", "16"),
-            reasons.PPTP_KILLED,
-        ),  # the call manager said nothing
+        # The call manager said nothing.
+        ([CALLED, UNREACHED, HANGUP, EXIT], Exit("exited", "16"), reasons.PPTP_KILLED),
         ([CALLED, HANGUP, EXIT], Exit("exited", "16"), reasons.PPTP_KILLED),
         ([CALLED, pppd("LCP terminated by peer"), HANGUP, EXIT], Exit("exited", "16"), reasons.PEER_HUNG_UP),
         ([pppd("MPPE disabled, closing LCP")], Exit("exited", "0"), reasons.MPPE_LOST),
@@ -368,7 +365,7 @@ def test_a_link_that_ended(lines: list[Line], end: Exit, reason: Reason) -> None
 
 
 def test_a_gateway_that_could_not_send() -> None:
-    lines = [CALLED, UP, HANGUP, pptp("Closing connection (unhandled)"), CLEARED]
+    lines = [CALLED, UP, HANGUP, CLOSING, CLEARED]
     assert diagnose(lines, Exit("exited", "16")).reason is reasons.NOT_SENT
     told = Circumstances(was_up=True, otherwise=Failure(reasons.LINK_TAKEN_DOWN))
     ended = [*lines, pppd("Terminating on signal 15")]

@@ -3,8 +3,9 @@
 The loop waits for nobody. What is under way with polkit is bounded, for each user and in all: the bus allows us 128
 calls that are not answered yet (max_replies_per_connection in dbus-daemon(1)), and others than polkit have to be
 called, too. So a turn is over only when polkit's answer is here, however late. Who is refused has his turn for a
-moment longer, which bounds how much polkit is asked for the sake of a user whom it says no to. What others than root
-may do is done in turns, too: each may be a call of systemd.
+moment longer, which bounds how much polkit is asked for the sake of a user whom it says no to, and a client that asks
+the same again within that moment is told the same. What others than root may do is done in turns, too: each may be a
+call of systemd.
 """
 
 from __future__ import annotations
@@ -31,12 +32,13 @@ from pptpd_manager.authorization import (
 )
 from pptpd_manager.callers import Callers
 from pptpd_manager.objects import Call, Method, perform
+from pptpd_manager.refusals import Refusals
 from pptpd_manager.timers import Timers
 from pptpd_manager.turns import Job, Limits, Turns
 
 ANSWER_SECONDS = 10.0  # for polkit itself
 PROMPT_SECONDS = 300.0  # for somebody to come and authenticate
-MOMENT_SECONDS = 0.25
+REFUSED_SECONDS, ACT_SECONDS = 1.0, 0.25  # a turn lasts so much longer than what it was for
 QUESTIONS = Limits(each=4, together=32, each_line=64, line=1024)
 ACTS = Limits(each=8, together=32, each_line=64, line=1024)
 PROMPTS = Limits(each=4, together=16, each_line=64, line=1024)  # apart: a question does not wait for people
@@ -47,7 +49,7 @@ class Admission:
 
     def __init__(self, con: Gio.DBusConnection, timers: Timers) -> None:
         self.con, self.timers = con, timers
-        self.callers, self.accounts = Callers(con), Accounts(timers)
+        self.callers, self.accounts, self.refusals = Callers(con), Accounts(timers), Refusals()
         self.questions, self.prompts, self.acts = Turns(QUESTIONS), Turns(PROMPTS), Turns(ACTS)
 
     def admit(self, call: Call, request: Callable[[], Request], method: Method) -> None:
@@ -87,7 +89,8 @@ class _Check:
         self._began = self._over = False
         self._asked = False  # polkit, and it has not answered yet
         self._cancel = _nothing
-        call.when_ended(lambda: self._end(MOMENT_SECONDS))  # by whoever: the caller may have left
+        self._timer = object()  # a key that does not keep this and the call
+        call.when_ended(lambda: self._end(REFUSED_SECONDS))  # by whoever: the caller may have left
 
     def proceed(self) -> None:
         """The next step, from what is known by now."""
@@ -110,10 +113,10 @@ class _Check:
         request = self._request()
         match decide(request, self._caller, self._ids, self._answer):
             case Granted() if self._uid == ROOT or self._turns is self._admission.acts:
-                self._end(MOMENT_SECONDS)
+                self._end(ACT_SECONDS)
                 self._method(call)
             case Granted():
-                self._admission.timers.cancel(self)
+                self._admission.timers.cancel(self._timer)
                 self._line_up(request, self._admission.acts, self._begin_acting)
             case Refused() as refused:
                 call.fail(refused.error)
@@ -143,7 +146,9 @@ class _Check:
 
     def _have_asked(self, request: Request, prompt: bool) -> None:
         self._prompt = prompt
-        self._admission.timers.start(self, PROMPT_SECONDS if prompt else ANSWER_SECONDS, self._run_out)
+        if self._is_known(request):
+            return self.proceed()
+        self._admission.timers.start(self._timer, PROMPT_SECONDS if prompt else ANSWER_SECONDS, self._run_out)
         self._line_up(request, self._admission.prompts if prompt else self._admission.questions, self._begin_asking)
 
     def _begin_asking(self) -> None:
@@ -152,17 +157,28 @@ class _Check:
 
     def _ask(self, call: Call) -> None:
         request = self._request()
+        if self._is_known(request):  # by now
+            self._began = False  # so the turn was not needed, and does not last
+            return self.proceed()
         details = {"tunnel": request.tunnel} if request.tunnel else {}
         self._asked = True
         self._cancel = polkit.check(
-            self._admission.con, call.sender, request.action.id, details, self._prompt, self._answered
+            *(self._admission.con, call.sender, request.action.id, details, self._prompt),
+            lambda answer: self._answered(request, answer),
         )
 
-    def _answered(self, answer: Answer) -> None:
+    def _is_known(self, request: Request) -> bool:
+        """Whether polkit has just been asked the same."""
+        if not self._prompt:
+            self._answer = self._admission.refusals.known(self._call.sender, request.action, request.tunnel)
+        return not self._prompt and self._answer is not None
+
+    def _answered(self, request: Request, answer: Answer) -> None:
         self._cancel = _nothing
         self._asked = False
         if self._over:
             return self._leave()
+        self._admission.refusals.note(self._call.sender, request.action, request.tunnel, answer)
         self._answer = answer
         self.proceed()
 
@@ -175,19 +191,20 @@ class _Check:
         if self._over:
             return
         self._over = True
-        self._admission.timers.cancel(self)
+        self._admission.timers.cancel(self._timer)
         if self._asked:
             self._cancel()
         elif penalty and self._began:
-            self._admission.timers.start(self, penalty, self._leave)
+            self._admission.timers.start(self._timer, penalty, self._leave)
         else:
             self._leave()
 
     def _leave(self) -> None:
         """The turn is over, or the place in line is given up."""
         turns, self._turns = self._turns, None
+        job, self._job = self._job, _nothing  # which leads back here: a cycle would keep the call, and its descriptors
         if turns:
-            turns.leave(self._uid, self._job)
+            turns.leave(self._uid, job)
 
 
 def _nothing() -> None:

@@ -25,6 +25,7 @@ PATIENCE_MS = (300, 4000)  # for lines that come late, without and with a last o
 LONGEST_MS = 12_000
 _PRIORITIES = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
 
+ROOTS = "_UID=0"
 LINES = 400  # the last of them; a run that was up for a week has said much that does not matter
 
 
@@ -162,15 +163,17 @@ def command(readings: Sequence[_Reading]) -> list[str]:
     """journalctl for the runs.
 
     journald looks up the unit of a line when it gets to read it; the last lines of a process that is gone by then
-    have none. So pppd is also looked for by its number, and pptp by its name, among the lines that root wrote.
+    have none. So pppd is also looked for by its number, and pptp by its name. Root's lines alone: for a process of a
+    user's own unit journald believes a link of that user's which id the unit has (client_context_read_invocation_id in
+    journald-context.c), and ours is no secret.
     """
-    fields = "SYSLOG_IDENTIFIER,MESSAGE,_SYSTEMD_INVOCATION_ID,_PID"
+    fields = "SYSLOG_IDENTIFIER,MESSAGE,_SYSTEMD_INVOCATION_ID,_PID,_UID"
     words = ["journalctl", "--output=json", f"--output-fields={fields}", "--all", "--quiet", "--boot"]
     words.append(f"--lines={LINES * len(readings)}")
     for reading in readings:
-        words += [f"_SYSTEMD_INVOCATION_ID={reading.run}", "SYSLOG_IDENTIFIER=pppd", "SYSLOG_IDENTIFIER=pptp", "+"]
-        words += [f"_PID={reading.pid}", "SYSLOG_IDENTIFIER=pppd", "_UID=0", "+"] if reading.pid else []
-    return [*words, "SYSLOG_IDENTIFIER=pptp", "_UID=0"]
+        words += [f"_SYSTEMD_INVOCATION_ID={reading.run}", *(f"SYSLOG_IDENTIFIER={name}" for name in ("pppd", "pptp"))]
+        words += [ROOTS, "+", *((f"_PID={reading.pid}", "SYSLOG_IDENTIFIER=pppd", ROOTS, "+") if reading.pid else ())]
+    return [*words, "SYSLOG_IDENTIFIER=pptp", ROOTS]
 
 
 def parse(output: bytes, run: str, pid: int, log_name: str) -> tuple[Line, ...]:
@@ -182,7 +185,7 @@ def parse(output: bytes, run: str, pid: int, log_name: str) -> tuple[Line, ...]:
         line = Line(_text(entry.get("SYSLOG_IDENTIFIER")), _text(entry.get("MESSAGE")))
         known = entry.get("_SYSTEMD_INVOCATION_ID")
         by_name = entry.get("_PID") == str(pid) if line.program == "pppd" else line.text.startswith(log_name + " ")
-        if known == run or (known is None and by_name):
+        if entry.get("_UID") == "0" and (known == run or (known is None and by_name)):
             lines.append(line)
     return tuple(lines)
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import itertools
-import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from gi.repository import Gio, GLib
 
-from pptpd_manager.admission import ACTS, MOMENT_SECONDS, QUESTIONS
+from pptpd_manager.admission import ACT_SECONDS, ACTS, QUESTIONS, REFUSED_SECONDS
 from pptpd_manager.quota import MOST
 from pptpd_manager.verdict import PROMPTING
 
@@ -33,7 +33,8 @@ DENIED = "org.freedesktop.DBus.Error.AccessDenied"
 CHALLENGED = "org.freedesktop.DBus.Error.InteractiveAuthorizationRequired"
 TOO_MANY = "org.freedesktop.DBus.Error.LimitsExceeded"
 LISTED = CONFIG.replace("routes:", "users: [daemon, nobody-of-that-name]\n    groups: [bin]\n    routes:")
-QUICK = "import pptpd_manager.admission as a; a.ANSWER_SECONDS, a.PROMPT_SECONDS = 0.3, 0.6"
+FORGETFUL = "import pptpd_manager.refusals as r; r.SECONDS = 0.0\n"  # polkit is asked each time
+QUICK = FORGETFUL + "import pptpd_manager.admission as a; a.ANSWER_SECONDS, a.PROMPT_SECONDS = 0.3, 0.6"
 
 
 class Polkit:
@@ -83,21 +84,7 @@ def polkit(bare: World) -> Polkit:
 @pytest.fixture
 def nobody(bare: World) -> Client:
     """A client of a plain user."""
-    return connect_as(bare, USER)
-
-
-def connect_as(world: World, uid: int, *groups: int) -> Client:
-    """A client of that user: the bus takes the credentials of the moment in which a connection is made."""
-    before = os.getgroups()
-    os.setgroups(groups)
-    os.setegid(uid)
-    os.seteuid(uid)
-    try:
-        return world.connect()
-    finally:
-        os.seteuid(0)
-        os.setegid(0)
-        os.setgroups(before)
+    return bare.connect_as(USER)
 
 
 def begin(
@@ -113,7 +100,7 @@ def refused(world: World, pending: Pending) -> str:
     return str(world.error(pending).args[0])
 
 
-def start(world: World, polkit: Polkit, plain: str = "yes", prompted: str = "yes", patch: str = "") -> None:
+def start(world: World, polkit: Polkit, plain: str = "yes", prompted: str = "yes", patch: str = FORGETFUL) -> None:
     """Have polkit and the daemon."""
     polkit.begin(plain, prompted)
     world.start(patch=patch)
@@ -245,7 +232,7 @@ def test_who_is_listed(bare: World, polkit: Polkit, groups: tuple[int, list[int]
     """That tunnel, and no other; and not the configuration."""
     bare.configure(LISTED)
     start(bare, polkit, "no")
-    listed = connect_as(bare, groups[0], *groups[1])
+    listed = bare.connect_as(groups[0], *groups[1])
     assert bare.answered(begin(listed, "Disconnect", "office")) is None
     begin(listed, "Connect", "office")
     bare.wait_for_order("StartUnit", "pptp@office.service", "replace")
@@ -262,7 +249,7 @@ def test_who_is_listed(bare: World, polkit: Polkit, groups: tuple[int, list[int]
 def test_a_listed_user_needs_no_polkit(bare: World) -> None:
     bare.configure(LISTED)
     bare.start()
-    assert bare.answered(begin(connect_as(bare, DAEMON), "Disconnect", "office")) is None
+    assert bare.answered(begin(bare.connect_as(DAEMON), "Disconnect", "office")) is None
 
 
 def test_a_list_is_no_refusal_of_others(bare: World, polkit: Polkit, nobody: Client) -> None:
@@ -275,7 +262,7 @@ def test_a_list_is_no_refusal_of_others(bare: World, polkit: Polkit, nobody: Cli
 def test_a_changed_list_holds_at_once_and_touches_no_tunnel(bare: World, polkit: Polkit) -> None:
     start(bare, polkit, "no")
     bare.bring_up("office")
-    daemon = connect_as(bare, DAEMON)
+    daemon = bare.connect_as(DAEMON)
     assert refused(bare, begin(daemon, "Connect", "office")) == DENIED
     bare.configure(LISTED)
     bare.call("Reload")
@@ -293,7 +280,7 @@ def test_a_directory_that_is_slow(bare: World, polkit: Polkit, nobody: Client) -
     slow += "def ids_of(names):\n    print('INFO: looked up', file=sys.stderr, flush=True)\n"
     slow += "    time.sleep(1)\n    return real(names)\na.ids_of = ids_of\n"
     start(bare, polkit, "no", patch=slow)
-    daemon = connect_as(bare, DAEMON)
+    daemon = bare.connect_as(DAEMON)
     pending = [begin(daemon, "Disconnect", "office") for _ in range(20)]
     others = begin(nobody, "Disconnect", "office")
     began = time.monotonic()
@@ -313,7 +300,7 @@ def test_a_directory_that_hangs(bare: World, polkit: Polkit) -> None:
     hang += f"def ids_of(names):\n    while not os.path.exists({str(gate)!r}):\n        time.sleep(0.01)\n"
     hang += "    return real(names)\na.ids_of = ids_of\n"
     start(bare, polkit, "no", patch=hang)
-    daemon = connect_as(bare, DAEMON)
+    daemon = bare.connect_as(DAEMON)
     assert refused(bare, begin(daemon, "Disconnect", "office")) == DENIED
     assert len(polkit.asked()) == 1
     began = time.monotonic()
@@ -391,7 +378,7 @@ def test_polkit_vanishes_with_questions(bare: World, polkit: Polkit, nobody: Cli
 
 def test_a_caller_who_leaves_takes_the_prompt_away(bare: World, polkit: Polkit) -> None:
     start(bare, polkit, "challenge", "hold")
-    leaver = connect_as(bare, USER)
+    leaver = bare.connect_as(USER)
     begin(leaver, "Connect", "office", flags=INTERACTIVE)
     until(lambda: len(polkit.asked()) == 2, "the prompt")
     leaver.close()
@@ -402,7 +389,7 @@ def test_a_caller_who_leaves_takes_the_prompt_away(bare: World, polkit: Polkit) 
 def test_a_caller_who_leaves_before_polkit_says_yes(bare: World, polkit: Polkit) -> None:
     """polkit is told, whatever it says then changes nothing, and there is room for the user's next ones."""
     start(bare, polkit, "hold")
-    leaver = connect_as(bare, USER)
+    leaver = bare.connect_as(USER)
     for _ in range(QUESTIONS.each + 1):
         begin(leaver, "Connect", "office")
     until(lambda: len(polkit.asked()) == QUESTIONS.each, "polkit to be asked")
@@ -410,7 +397,7 @@ def test_a_caller_who_leaves_before_polkit_says_yes(bare: World, polkit: Polkit)
     until(lambda: polkit.cancelled() == ["org.pptpmanager1.connect"] * QUESTIONS.each, "the checks to be cancelled")
     polkit.behave("no")
     polkit.release("yes")
-    assert refused(bare, begin(connect_as(bare, USER), "Connect", "office")) == DENIED
+    assert refused(bare, begin(bare.connect_as(USER), "Connect", "office")) == DENIED
     assert len(polkit.asked()) == QUESTIONS.each + 1 and bare.ordered() == []
 
 
@@ -432,7 +419,7 @@ def test_what_waits_for_polkit_counts_among_the_calls_of_a_client(bare: World, p
 
 def test_the_tunnel_has_gone_before_the_answer(bare: World, polkit: Polkit, nobody: Client) -> None:
     start(bare, polkit, "hold")
-    clients = nobody, connect_as(bare, USER)
+    clients = nobody, bare.connect_as(USER)
     pending = [begin(client, "Connect", "office") for client in clients for _ in range(30)]  # most of them in line
     until(lambda: polkit.asked(), "polkit to be asked")
     bare.configure(CONFIG.replace("office:", "attic:"))
@@ -462,7 +449,7 @@ def test_the_list_has_changed_before_the_answer_of_the_directory(bare: World, po
     hang += f"def ids_of(names):\n    while not os.path.exists({str(gate)!r}):\n        time.sleep(0.01)\n"
     hang += "    return real(names)\na.ids_of = ids_of\n"
     start(bare, polkit, "no", patch=hang)
-    pending = begin(connect_as(bare, DAEMON), "Connect", "office")
+    pending = begin(bare.connect_as(DAEMON), "Connect", "office")
     bare.client.owner(NAME)
     bare.configure(CONFIG)
     bare.call("Reload")
@@ -476,13 +463,13 @@ def test_the_list_has_changed_before_the_answer_of_the_directory(bare: World, po
 
 def test_one_user_has_few_questions_under_way(bare: World, polkit: Polkit, nobody: Client) -> None:
     start(bare, polkit, "hold")
-    clients = nobody, connect_as(bare, USER), connect_as(bare, USER)
+    clients = nobody, bare.connect_as(USER), bare.connect_as(USER)
     pending = [begin(client, "Disconnect", "office") for client in clients for _ in range(30)]
     until(lambda: sum(call.done for call in pending) == 90 - 68, "what is too many to be refused")
     assert {refused(bare, call) for call in pending if call.done} == {TOO_MANY}
     until(lambda: len(polkit.asked()) >= 4, "polkit to be asked")
     assert bare.call("ListTunnels") and len(polkit.asked()) == 4
-    other = begin(connect_as(bare, OTHER), "Disconnect", "office")
+    other = begin(bare.connect_as(OTHER), "Disconnect", "office")
     until(lambda: len(polkit.asked()) == 5, "another user to be asked for")
     assert not other.done
     polkit.behave("yes")
@@ -506,7 +493,7 @@ def test_a_silent_polkit_does_not_use_up_our_calls(bare: World, polkit: Polkit) 
     """The bus lets nobody have more than 128 calls that are not answered, and systemd has to be called, too."""
     start(bare, polkit, "yes", patch=QUICK)
     polkit.send(signal.SIGSTOP)
-    clients = [connect_as(bare, uid) for uid in USERS]
+    clients = [bare.connect_as(uid) for uid in USERS]
     for _ in range(3):
         pending = [begin(client, "Connect", "home") for client in clients for _ in range(5)]
         assert {refused(bare, call) for call in pending} == {DENIED}
@@ -521,8 +508,8 @@ def test_a_silent_polkit_does_not_use_up_our_calls(bare: World, polkit: Polkit) 
 
 def test_who_is_refused_is_not_asked_for_without_end(bare: World, polkit: Polkit) -> None:
     """A thousand calls from ten connections, a few dozen questions; and root is served meanwhile."""
-    start(bare, polkit, "no")
-    clients = [connect_as(bare, USER) for _ in range(10)]
+    start(bare, polkit, "no", patch="")
+    clients = [bare.connect_as(USER) for _ in range(10)]
     began, pending, slowest = time.monotonic(), [], 0.0
     for _ in range(20):
         pending += [begin(client, "Connect", "office") for client in clients for _ in range(5)]
@@ -537,14 +524,72 @@ def test_who_is_refused_is_not_asked_for_without_end(bare: World, polkit: Polkit
         f"root waited at most {slowest * 1000:.0f} ms"
     )
     assert set(errors) == {DENIED, TOO_MANY}
-    assert errors[DENIED] == len(polkit.asked()) <= QUESTIONS.each * (spent / MOMENT_SECONDS + 1)
+    assert errors[DENIED] > len(polkit.asked())
+    assert len(polkit.asked()) <= QUESTIONS.each * (spent / REFUSED_SECONDS + 1)
+
+
+def test_who_asks_the_same_again_is_told_the_same(bare: World, polkit: Polkit, nobody: Client) -> None:
+    """Until he has asked with a prompt and it was a yes, or for something else; another client is asked for."""
+    start(bare, polkit, "challenge", "yes", patch="import pptpd_manager.refusals as r; r.SECONDS = 60.0")
+    for _ in range(50):
+        assert refused(bare, begin(nobody, "Disconnect", "office")) == CHALLENGED
+    assert len(polkit.asked()) == 1
+    assert refused(bare, begin(nobody, "Disconnect", "home")) == CHALLENGED
+    assert refused(bare, begin(bare.connect_as(USER), "Disconnect", "office")) == CHALLENGED
+    assert len(polkit.asked()) == 3
+    assert bare.answered(begin(nobody, "Disconnect", "office", flags=INTERACTIVE)) is None
+    assert len(polkit.asked()) == 4, "only with the prompt: that he would need one is known"
+    polkit.behave("yes")
+    assert bare.answered(begin(nobody, "Disconnect", "home")) is None
+
+
+def test_no_descriptors_are_kept(bare: World, polkit: Polkit, nobody: Client) -> None:
+    """A message may carry some. The bus refuses a plain user's; those of whom it lets go on go with the answer."""
+    start(bare, polkit, "no")
+    before = bare.descriptors()
+    for tunnel in ("office", "office", "no-such"):
+        assert with_descriptors(nobody, "Connect", tunnel) == DENIED
+    assert polkit.asked() == []
+    let_through(bare, OTHER)
+    other = bare.connect_as(OTHER)
+    errors = [with_descriptors(other, "Connect", tunnel) for tunnel in ("office",) * 4 + ("no-such",) * 4]
+    assert errors == [DENIED] * 4 + [ERROR + "UnknownTunnel"] * 4 and polkit.asked() != []
+    polkit.behave("hold")
+    pending = threading.Thread(target=with_descriptors, args=(other, "Reload"))
+    pending.start()
+    until(lambda: bare.descriptors() >= before + 16, "a call that holds descriptors while it waits")
+    polkit.release("no")
+    pending.join()
+    until(lambda: bare.descriptors() == before, "them to be closed")
+
+
+def with_descriptors(client: Client, method: str, *arguments: str) -> str:
+    """Call a method with as many file descriptors as a bus lets a message have; the name of the error."""
+    message = Gio.DBusMessage.new_method_call(NAME, PATH, MANAGER, method)
+    if arguments:
+        message.set_body(GLib.Variant(f"({'s' * len(arguments)})", arguments))
+    handed = Gio.UnixFDList()
+    for _ in range(16):
+        handed.append(0)
+    message.set_unix_fd_list(handed)
+    reply, _ = client.con.send_message_with_reply_sync(message, Gio.DBusSendMessageFlags.NONE, 10_000, None)
+    return str(reply.get_error_name())
+
+
+def let_through(world: World, uid: int) -> None:
+    """Have the bus refuse nothing of that user's."""
+    config = Path(world.address.removeprefix("unix:path=").partition(",")[0]).with_name("bus.conf")
+    rule = f'<policy user="{uid}"><allow send_destination="{NAME}"/></policy></busconfig>'
+    config.write_text(config.read_text().replace("</busconfig>", rule))
+    bus = "org.freedesktop.DBus"
+    world.client.call(bus, "/org/freedesktop/DBus", bus + ".ReloadConfig")
 
 
 def test_who_is_listed_does_not_have_systemd_called_without_end(bare: World) -> None:
     """Every one of these is a call of systemd."""
     bare.configure(LISTED)
     bare.start()
-    daemons = [connect_as(bare, DAEMON) for _ in range(5)]
+    daemons = [bare.connect_as(DAEMON) for _ in range(5)]
     bare.forget()
     began = time.monotonic()
     pending = [begin(client, "Disconnect", "office") for client in daemons for _ in range(100)]
@@ -557,7 +602,7 @@ def test_who_is_listed_does_not_have_systemd_called_without_end(bare: World) -> 
     order = ("StopUnit", "pptp@office.service", "replace")
     until(lambda: bare.ordered().count(order) >= made, "systemd to be called")
     assert bare.ordered().count(order) == made
-    assert ACTS.each_line <= made <= ACTS.each * (spent / MOMENT_SECONDS + 1) and set(refusals) == {TOO_MANY}
+    assert ACTS.each_line <= made <= ACTS.each * (spent / ACT_SECONDS + 1) and set(refusals) == {TOO_MANY}
 
 
 # --- the bus ---
@@ -608,7 +653,7 @@ def test_nothing_of_a_refused_call_stays(bare: World, polkit: Polkit) -> None:
         return int(stats["MatchRules"])
 
     def turn() -> None:
-        client = connect_as(bare, USER)
+        client = bare.connect_as(USER)
         assert refused(bare, begin(client, "Connect", "office", flags=INTERACTIVE)) == DENIED
         client.close()
 

@@ -131,7 +131,7 @@ class World:
     def journal(self, *lines: str) -> None:
         """What journalctl finds of every run from now on: lines "PROGRAM: TEXT"."""
         split = [line.split(": ", 1) for line in lines]
-        entries = [{"SYSLOG_IDENTIFIER": name, "MESSAGE": text, "_PID": str(PID)} for name, text in split]
+        entries = [{"SYSLOG_IDENTIFIER": name, "MESSAGE": text, "_PID": str(PID), "_UID": "0"} for name, text in split]
         (self.directory / "journal").write_text("".join(json.dumps(entry) + "\n" for entry in entries))
 
     def configure(self, text: str, mode: int = 0o600) -> None:
@@ -181,6 +181,17 @@ class World:
         path = self.directory / "log"
         return path.read_text() if path.exists() else ""
 
+    def memory(self) -> int:
+        """The daemon's resident memory in bytes."""
+        assert self.daemon
+        fields = Path(f"/proc/{self.daemon.pid}/statm").read_text().split()
+        return int(fields[1]) * os.sysconf("SC_PAGESIZE")
+
+    def descriptors(self) -> int:
+        """How many files the daemon has open."""
+        assert self.daemon
+        return len(os.listdir(f"/proc/{self.daemon.pid}/fd"))
+
     def notified(self, last: str) -> list[str]:
         """What the daemon tells systemd by sd_notify, since the last time and up to last."""
         until(lambda: last in self._notified, f"systemd to be told {last}")
@@ -202,6 +213,19 @@ class World:
         client = Client(self.address)
         self.stack.callback(client.close)
         return client
+
+    def connect_as(self, uid: int, *groups: int) -> Client:
+        """A client of that user: the bus takes the credentials of the moment in which a connection is made."""
+        before = os.getgroups()
+        os.setgroups(groups)
+        os.setegid(uid)
+        os.seteuid(uid)
+        try:
+            return self.connect()
+        finally:
+            os.seteuid(0)
+            os.setegid(0)
+            os.setgroups(before)
 
     def begin(self, method: str, *arguments: str, interface: str = MANAGER) -> Pending:
         """Call a method of /org/pptpmanager1 whose arguments are texts."""

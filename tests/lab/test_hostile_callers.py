@@ -22,7 +22,7 @@ from gi.repository import Gio
 
 FLOOD = Path(__file__).with_name("flood.py")
 SECONDS = int(os.environ.get("PPTP_MANAGER_FLOOD", "30"))
-RATE, TOO_MANY, CONNECTIONS = 50, 1000, 10
+RATE, TOO_MANY, CONNECTIONS = 200, 1000, 10
 
 
 def resident() -> int:

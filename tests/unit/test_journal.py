@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pptpd_manager import journal
 from pptpd_manager.diagnosis import Line
-from pptpd_manager.journal import parse
+from pptpd_manager.journal import _Reading, command, parse
 
 RUN, PID, NAME = "0123456789abcdef0123456789abcdef", 4711, "office-01234567"
 
@@ -20,9 +20,10 @@ def printed(*entries: dict[str, object]) -> bytes:
     return b"".join(json.dumps(entry).encode() + b"\n" for entry in entries)
 
 
-def entry(program: str, text: object, run: str | None = RUN, pid: int = PID) -> dict[str, object]:
+def entry(program: str, text: object, run: str | None = RUN, pid: int = PID, uid: int = 0) -> dict[str, object]:
     known = {"_SYSTEMD_INVOCATION_ID": run} if run else {}
-    return {"SYSLOG_IDENTIFIER": program, "MESSAGE": text, "__CURSOR": "s=1", "_PID": str(pid), **known}
+    writer = {"_PID": str(pid), "_UID": str(uid)}
+    return {"SYSLOG_IDENTIFIER": program, "MESSAGE": text, "__CURSOR": "s=1", **writer, **known}
 
 
 def test_nothing() -> None:
@@ -57,6 +58,20 @@ def test_a_line_of_no_known_run() -> None:
     assert parse(output, RUN, PID, NAME) == (Line("pppd", "Exit."), Line("pptp", f"{NAME} log[main]: a"))
 
 
+@pytest.mark.parametrize("run", [RUN, None])
+def test_a_line_of_a_plain_user_is_not_ours(run: str | None) -> None:
+    """Whatever journald says of its unit: that is the user's to say."""
+    forged = [entry("pppd", "must be run as root", run, uid=1000), entry("pptp", f"{NAME} a", run, uid=1000)]
+    nobodys = [{key: value for key, value in line.items() if key != "_UID"} for line in forged]
+    assert parse(printed(*forged, *nobodys, entry("pppd", "Exit.")), RUN, PID, NAME) == (Line("pppd", "Exit."),)
+
+
+def test_journalctl_is_asked_for_roots_lines_alone() -> None:
+    words = command([_Reading(RUN, pid, NAME, 0, lambda _lines: None) for pid in (PID, 0)])
+    groups = " ".join(word for word in words[1:] if not word.startswith("--")).split(" + ")
+    assert len(groups) == 4 and all("_UID=0" in group.split() for group in groups), groups
+
+
 def test_a_message_that_is_not_printable_comes_as_bytes() -> None:
     message = list("LCP terminated by peer (\x01 zu spät)".encode("latin-1"))
     assert parse(printed(entry("pppd", message)), RUN, PID, NAME) == (
@@ -84,7 +99,9 @@ def test_the_fields_of_a_tunnels_record() -> None:
 values = st.none() | st.text() | st.integers() | st.lists(st.integers(-1, 300) | st.text() | st.none(), max_size=5)
 
 
-@given(st.lists(st.dictionaries(st.sampled_from(["SYSLOG_IDENTIFIER", "MESSAGE", "_PID"]), values), max_size=4))
+@given(
+    st.lists(st.dictionaries(st.sampled_from(["SYSLOG_IDENTIFIER", "MESSAGE", "_PID", "_UID"]), values), max_size=4)
+)
 def test_no_entry_hides_another(odd: list[dict[str, object]]) -> None:
     """Fields may be missing, repeated, or of bytes that are no text. Source: systemd.io/JOURNAL_EXPORT_FORMATS."""
     known = entry("pppd", "Modem hangup")

@@ -3,9 +3,9 @@
 The loop waits for nobody. What is under way with polkit is bounded, for each user and in all: the bus allows us 128
 calls that are not answered yet (max_replies_per_connection in dbus-daemon(1)), and others than polkit have to be
 called, too. So a turn is over only when polkit's answer is here, however late. Who is refused has his turn for a
-moment longer, which bounds how much polkit is asked for the sake of a user whom it says no to, and a client that asks
-the same again within that moment is told the same. What others than root may do is done in turns, too: each may be a
-call of systemd.
+moment longer, which bounds how much polkit is asked for the sake of a user whom it says no to; and one question is
+for all calls of a client that ask the same. What others than root may do is done in turns, too: each may be a call of
+systemd.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ from gi.repository import Gio
 
 from pptpd_manager import polkit
 from pptpd_manager.accounts import Accounts
+from pptpd_manager.answers import Answers, Key
 from pptpd_manager.authorization import (
     ROOT,
+    Action,
     Answer,
     Ask,
     Caller,
@@ -32,7 +34,6 @@ from pptpd_manager.authorization import (
 )
 from pptpd_manager.callers import Callers
 from pptpd_manager.objects import Call, Method, perform
-from pptpd_manager.refusals import Refusals
 from pptpd_manager.timers import Timers
 from pptpd_manager.turns import Job, Limits, Turns
 
@@ -49,7 +50,8 @@ class Admission:
 
     def __init__(self, con: Gio.DBusConnection, timers: Timers) -> None:
         self.con, self.timers = con, timers
-        self.callers, self.accounts, self.refusals = Callers(con), Accounts(timers), Refusals()
+        self.callers, self.accounts = Callers(con), Accounts(timers)
+        self.answers: Answers[_Check] = Answers()
         self.questions, self.prompts, self.acts = Turns(QUESTIONS), Turns(PROMPTS), Turns(ACTS)
 
     def admit(self, call: Call, request: Callable[[], Request], method: Method) -> None:
@@ -89,6 +91,7 @@ class _Check:
         self._began = self._over = False
         self._asked = False  # polkit, and it has not answered yet
         self._cancel = _nothing
+        self._key = Key(call.sender, Action.RELOAD, "")
         self._timer = object()  # a key that does not keep this and the call
         call.when_ended(lambda: self._end(REFUSED_SECONDS))  # by whoever: the caller may have left
 
@@ -146,10 +149,14 @@ class _Check:
 
     def _have_asked(self, request: Request, prompt: bool) -> None:
         self._prompt = prompt
-        if self._is_known(request):
-            return self.proceed()
+        self._key = self._key._replace(action=request.action, tunnel=request.tunnel)
+        if not prompt and (known := self._admission.answers.known(self._key)):
+            return self._take(known)
         self._admission.timers.start(self._timer, PROMPT_SECONDS if prompt else ANSWER_SECONDS, self._run_out)
-        self._line_up(request, self._admission.prompts if prompt else self._admission.questions, self._begin_asking)
+        if prompt:
+            self._line_up(request, self._admission.prompts, self._begin_asking)
+        elif self._admission.answers.wait(self._key, self):
+            self._line_up(request, self._admission.questions, self._begin_asking)
 
     def _begin_asking(self) -> None:
         self._began = True
@@ -157,34 +164,43 @@ class _Check:
 
     def _ask(self, call: Call) -> None:
         request = self._request()
-        if self._is_known(request):  # by now
-            self._began = False  # so the turn was not needed, and does not last
-            return self.proceed()
         details = {"tunnel": request.tunnel} if request.tunnel else {}
         self._asked = True
         self._cancel = polkit.check(
-            *(self._admission.con, call.sender, request.action.id, details, self._prompt),
-            lambda answer: self._answered(request, answer),
+            self._admission.con, call.sender, request.action.id, details, self._prompt, self._answered
         )
 
-    def _is_known(self, request: Request) -> bool:
-        """Whether polkit has just been asked the same."""
-        if not self._prompt:
-            self._answer = self._admission.refusals.known(self._call.sender, request.action, request.tunnel)
-        return not self._prompt and self._answer is not None
-
-    def _answered(self, request: Request, answer: Answer) -> None:
-        self._cancel = _nothing
-        self._asked = False
+    def _answered(self, answer: Answer) -> None:
+        """polkit's answer; to a question that was given up it may be anything."""
+        answers, self._asked, self._cancel = self._admission.answers, False, _nothing
         if self._over:
-            return self._leave()
-        self._admission.refusals.note(self._call.sender, request.action, request.tunnel, answer)
+            self._leave()
+            self._hand_over()
+        elif self._prompt:
+            if answer.said is Said.YES:
+                answers.forget(self._call.sender)
+            self._take(answer)
+        else:
+            for check in answers.tell(self._key, answer):
+                check._take(answer)
+
+    def _take(self, answer: Answer) -> None:
         self._answer = answer
         self.proceed()
 
+    def _hand_over(self) -> None:
+        """Others who wait for the answer have to ask for it themselves."""
+        if heir := self._admission.answers.leave(self._key, self):
+            heir._inherit()
+
+    def _inherit(self) -> None:
+        def line_up(_call: Call) -> None:
+            self._line_up(self._request(), self._admission.questions, self._begin_asking)
+
+        perform(self._call, self._ending(line_up))
+
     def _run_out(self) -> None:
-        self._answer = Answer(Said.SILENT, self._prompt)
-        self.proceed()
+        self._take(Answer(Said.SILENT, self._prompt))
 
     def _end(self, penalty: float = 0.0) -> None:
         """Nothing more is to come of this, but a late answer of polkit."""
@@ -193,11 +209,12 @@ class _Check:
         self._over = True
         self._admission.timers.cancel(self._timer)
         if self._asked:
-            self._cancel()
-        elif penalty and self._began:
+            return self._cancel()
+        if penalty and self._began:
             self._admission.timers.start(self._timer, penalty, self._leave)
         else:
             self._leave()
+        self._hand_over()
 
     def _leave(self) -> None:
         """The turn is over, or the place in line is given up."""

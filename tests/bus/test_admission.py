@@ -33,7 +33,8 @@ DENIED = "org.freedesktop.DBus.Error.AccessDenied"
 CHALLENGED = "org.freedesktop.DBus.Error.InteractiveAuthorizationRequired"
 TOO_MANY = "org.freedesktop.DBus.Error.LimitsExceeded"
 LISTED = CONFIG.replace("routes:", "users: [daemon, nobody-of-that-name]\n    groups: [bin]\n    routes:")
-FORGETFUL = "import pptpd_manager.refusals as r; r.SECONDS = 0.0\n"  # polkit is asked each time
+FORGETFUL = "import pptpd_manager.answers as a; a.SECONDS = 0.0\n"  # polkit is asked each time
+KINDS = (("Connect", "office"), ("Connect", "home"), ("Disconnect", "office"), ("Disconnect", "home"), ("Reload",))
 QUICK = FORGETFUL + "import pptpd_manager.admission as a; a.ANSWER_SECONDS, a.PROMPT_SECONDS = 0.3, 0.6"
 
 
@@ -367,7 +368,7 @@ def test_a_prompt_that_nobody_answers(bare: World, polkit: Polkit, nobody: Clien
 
 def test_polkit_vanishes_with_questions(bare: World, polkit: Polkit, nobody: Client) -> None:
     start(bare, polkit, "hold", "hold")
-    pending = [begin(nobody, "Connect", "office") for _ in range(3)]
+    pending = [begin(nobody, *what) for what in KINDS[:3] for _ in range(2)]
     until(lambda: len(polkit.asked()) == 3, "polkit to be asked")
     polkit.send(signal.SIGKILL)
     assert {refused(bare, call) for call in pending} == {DENIED}
@@ -390,11 +391,14 @@ def test_a_caller_who_leaves_before_polkit_says_yes(bare: World, polkit: Polkit)
     """polkit is told, whatever it says then changes nothing, and there is room for the user's next ones."""
     start(bare, polkit, "hold")
     leaver = bare.connect_as(USER)
-    for _ in range(QUESTIONS.each + 1):
-        begin(leaver, "Connect", "office")
+    assert len(KINDS) == QUESTIONS.each + 1
+    for _ in range(2):
+        for what in KINDS:
+            begin(leaver, *what)
     until(lambda: len(polkit.asked()) == QUESTIONS.each, "polkit to be asked")
     leaver.close()
-    until(lambda: polkit.cancelled() == ["org.pptpmanager1.connect"] * QUESTIONS.each, "the checks to be cancelled")
+    until(lambda: len(polkit.cancelled()) == QUESTIONS.each, "the checks to be cancelled")
+    assert sorted(polkit.cancelled()) == sorted(action for _, action, _, _ in polkit.asked())
     polkit.behave("no")
     polkit.release("yes")
     assert refused(bare, begin(bare.connect_as(USER), "Connect", "office")) == DENIED
@@ -463,8 +467,8 @@ def test_the_list_has_changed_before_the_answer_of_the_directory(bare: World, po
 
 def test_one_user_has_few_questions_under_way(bare: World, polkit: Polkit, nobody: Client) -> None:
     start(bare, polkit, "hold")
-    clients = nobody, bare.connect_as(USER), bare.connect_as(USER)
-    pending = [begin(client, "Disconnect", "office") for client in clients for _ in range(30)]
+    clients = nobody, *(bare.connect_as(USER) for _ in range(29))
+    pending = [begin(client, *what) for client in clients for what in KINDS[-3:]]
     until(lambda: sum(call.done for call in pending) == 90 - 68, "what is too many to be refused")
     assert {refused(bare, call) for call in pending if call.done} == {TOO_MANY}
     until(lambda: len(polkit.asked()) >= 4, "polkit to be asked")
@@ -481,9 +485,9 @@ def test_one_user_has_few_questions_under_way(bare: World, polkit: Polkit, nobod
 def test_a_user_with_prompts_can_be_asked_for_other_things(bare: World, polkit: Polkit, nobody: Client) -> None:
     start(bare, polkit, "challenge", "hold")
     prompts = [begin(nobody, "Disconnect", "office", flags=INTERACTIVE) for _ in range(6)]
-    until(lambda: len(polkit.asked()) == 6 + 4, "the prompts")
+    until(lambda: len(polkit.asked()) == 1 + 4, "the prompts")
     assert refused(bare, begin(nobody, "Disconnect", "office")) == CHALLENGED
-    assert len(polkit.asked()) == 6 + 4 + 1 and not any(call.done for call in prompts)
+    assert len(polkit.asked()) == 1 + 4 + 1 and not any(call.done for call in prompts)
     polkit.behave("challenge", "yes")
     polkit.release("yes")
     assert [bare.answered(call) for call in prompts] == [None] * 6
@@ -493,12 +497,12 @@ def test_a_silent_polkit_does_not_use_up_our_calls(bare: World, polkit: Polkit) 
     """The bus lets nobody have more than 128 calls that are not answered, and systemd has to be called, too."""
     start(bare, polkit, "yes", patch=QUICK)
     polkit.send(signal.SIGSTOP)
-    clients = [bare.connect_as(uid) for uid in USERS]
+    clients = [bare.connect_as(uid) for uid in USERS for _ in range(5)]
     for _ in range(3):
-        pending = [begin(client, "Connect", "home") for client in clients for _ in range(5)]
+        pending = [begin(client, "Connect", "home") for client in clients]
         assert {refused(bare, call) for call in pending} == {DENIED}
     bare.bring_up("office")
-    pending = [begin(client, "Connect", "home") for client in clients for _ in range(5)]
+    pending = [begin(client, "Connect", "home") for client in clients]
     assert {refused(bare, call) for call in pending} == {DENIED}
     polkit.send(signal.SIGCONT)  # at once: nobody who has his answer is asked for now
     until(lambda: len(polkit.asked()) >= 32, "what it was asked meanwhile")
@@ -528,9 +532,18 @@ def test_who_is_refused_is_not_asked_for_without_end(bare: World, polkit: Polkit
     assert len(polkit.asked()) <= QUESTIONS.each * (spent / REFUSED_SECONDS + 1)
 
 
+def test_who_asks_the_same_at_once_is_asked_for_once(bare: World, polkit: Polkit, nobody: Client) -> None:
+    start(bare, polkit, "hold")
+    pending = [begin(nobody, "Disconnect", "office") for _ in range(20)]
+    until(lambda: polkit.asked(), "polkit to be asked")
+    assert bare.call("ListTunnels") and len(polkit.asked()) == 1
+    polkit.release("yes")
+    assert [bare.answered(call) for call in pending] == [None] * 20
+
+
 def test_who_asks_the_same_again_is_told_the_same(bare: World, polkit: Polkit, nobody: Client) -> None:
     """Until he has asked with a prompt and it was a yes, or for something else; another client is asked for."""
-    start(bare, polkit, "challenge", "yes", patch="import pptpd_manager.refusals as r; r.SECONDS = 60.0")
+    start(bare, polkit, "challenge", "yes", patch="import pptpd_manager.answers as a; a.SECONDS = 60.0")
     for _ in range(50):
         assert refused(bare, begin(nobody, "Disconnect", "office")) == CHALLENGED
     assert len(polkit.asked()) == 1
@@ -555,9 +568,10 @@ def test_no_descriptors_are_kept(bare: World, polkit: Polkit, nobody: Client) ->
     errors = [with_descriptors(other, "Connect", tunnel) for tunnel in ("office",) * 4 + ("no-such",) * 4]
     assert errors == [DENIED] * 4 + [ERROR + "UnknownTunnel"] * 4 and polkit.asked() != []
     polkit.behave("hold")
+    bare.forget()
     pending = threading.Thread(target=with_descriptors, args=(other, "Reload"))
     pending.start()
-    until(lambda: bare.descriptors() >= before + 16, "a call that holds descriptors while it waits")
+    until(lambda: polkit.asked() and bare.descriptors() >= before + 16, "a call that holds descriptors while it waits")
     polkit.release("no")
     pending.join()
     until(lambda: bare.descriptors() == before, "them to be closed")

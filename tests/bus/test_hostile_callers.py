@@ -58,8 +58,9 @@ def test_a_flood_of_a_plain_users_calls(up: World) -> None:
     assert found["sent"] >= RATE * FLOOD_SECONDS * 0.9
     assert (found["lost"], found["closed"]) == (0, 0)
     assert found["replies"] >= found["sent"] * 0.5
-    refusals = {f"org.freedesktop.DBus.Error.{what}" for what in ("AccessDenied", "InvalidArgs", "LimitsExceeded")}
-    assert set(found["errors"]) == {*refusals, ERROR + "UnknownTunnel"}
+    refusals = {f"org.freedesktop.DBus.Error.{what}" for what in ("AccessDenied", "InvalidArgs")}
+    too_many = {"org.freedesktop.DBus.Error.LimitsExceeded"}  # if the answers take longer than there is room for calls
+    assert {*found["errors"]} - too_many == {*refusals, ERROR + "UnknownTunnel"}
     assert up.descriptors() == before[1]
     assert up.state("office") == "up"
 

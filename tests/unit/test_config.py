@@ -463,6 +463,14 @@ OPTIONS = [
     ("plugin /tmp/x.so", "a plugin is one of pppd's own, or a file below /usr/lib"),
     ("plugin ../x.so", "a plugin is one of pppd's own, or a file below /usr/lib"),
     ("plugin /usr/lib/../../tmp/x.so", "a plugin is one of pppd's own, or a file below /usr/lib"),
+    ("plugin passwordfd.so", f"the plugin passwordfd.so cannot be used here: {options._ASKS}"),
+    ("plugin /usr/lib/pppd/2.4.9/rp-pppoe.so", f"the plugin rp-pppoe.so cannot be used here: {options._CHANNEL}"),
+    ("plugin \\160ppoatm.so", f"the plugin pppoatm.so cannot be used here: {options._CHANNEL}"),
+    *(
+        (f"{name} {file}", f"'{name}' takes a file below /etc, /usr or /opt, where nobody but root can change it")
+        for name in ("net-init-script", "ipv6-up-script")
+        for file in ("/tmp/x", "/home/alice/x", "x", "/etc/../tmp/x", "'/usr/a b'", "/var/lib/x")
+    ),
     ("set PPTP_RUN=0", "the variables PPTP_... are the manager's"),
     ("unset \\120PTP_RUN", "the variables PPTP_... are the manager's"),
 ]
@@ -498,8 +506,10 @@ def test_options_taken() -> None:
     taken = (
         "debug",
         "idle 600",
-        "plugin passwordfd.so",
-        "plugin /usr/lib/pppd/2.4.9/passwordfd.so",
+        "plugin minconn.so",
+        "plugin /usr/lib/pppd/2.4.9/radius.so",
+        "ipv6-up-script /usr/local/sbin/six-up",
+        "net-down-script /etc/ppp/net-down",
         "radius-config-file /etc/radius 7",
         "10.1.2.3:10.1.2.4",
         'set A="a \' b"',

@@ -191,6 +191,14 @@ def test_what_a_refusal_says(action: Action, answer: Answer, text: str) -> None:
     assert (str(refused.error), refused.error.name) == (text, refused.name)
 
 
+@pytest.mark.parametrize("answer", [None, Answer(Said.YES)])
+def test_who_would_have_people_asked_for_a_password_again_has_to_wait(answer: Answer | None) -> None:
+    request = Request(Action.CONNECT, "work", ("alice",), pause=3.2)
+    text = "the password of tunnel 'work' was asked for a moment ago; call again in 4 s"
+    assert decide(request, BOB, Ids(frozenset({BOB.uid})), answer) == Refused(LIMITS_EXCEEDED, text)
+    assert decide(request, ROOT) == Granted()
+
+
 def test_what_the_refusal_of_too_many_says() -> None:
     refused = too_many(Request(Action.CONNECT, "work"), BOB)
     assert refused.name == LIMITS_EXCEEDED

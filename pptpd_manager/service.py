@@ -33,6 +33,7 @@ from pptpd_manager.values import show
 
 NAME, PATH = "org.pptpmanager1", "/org/pptpmanager1"
 GRACE_SECONDS = 15.0  # what a Connect waits over connect-timeout, for pppd's end and the reason
+PID_MAX_LIMIT = 1 << 22  # include/linux/threads.h
 
 _RUN = re.compile(r"[0-9a-f]{32}")
 LASTING_MS = 50  # a tunnel's properties are put together no more often than that, however many ask
@@ -332,6 +333,8 @@ class Service:
 
     def _dial(self, call: Call, name: str, run: str, pid: int, seen: str) -> None:
         _check(run)
+        if pid > PID_MAX_LIMIT:
+            raise DBusError(errors.INVALID_ARGS, f"{pid} is no process number")
         if fault := name_fault(name):
             return call.reply(f"exit {events.CONFIG} No tunnel can have that name: {printable(fault)}.")
         self._replace(self._waiting[name].dials, call, run)

@@ -10,6 +10,7 @@ from gi.repository import Gio, GLib
 
 from .clients import PROPERTIES, ROOT, RemoteError, until
 from .test_hostile_callers import descriptors, value_of
+from .test_names import Names
 from .world import MANAGER, NAME, PATH, PID, TUNNEL, UNIT, World, tunnel_path
 
 REFUSED = {f"org.freedesktop.DBus.Error.{what}" for what in ("InvalidArgs", "UnknownProperty", "UnknownInterface")}
@@ -134,3 +135,19 @@ def test_an_end_that_no_systemd_tells_of(up: World, code: str, status: str) -> N
     assert up.dial("office", run).split()[0] in ("dial", "wait")
     up.expected = [line for line in up.log().split("\n") if line.startswith("WARNING: tunnel office: waiting: ")]
     assert len(up.expected) == 1 and up.expected[0].isprintable(), "and stop() looks whether there is more"
+
+
+def test_name_servers_that_are_none(bare: World) -> None:
+    """What is no server's address is let go of, also of thousands, and what is said of it may be printed."""
+    names = Names(bare)
+    names.resolved()
+    run = names.up("true")
+    odd = ["", "x", "\x1b[2J", "0.0.0.0", "127.0.0.1", "224.0.0.1", "255.255.255.255", "10.9.0.1\n", "010.9.0.1", LONG]
+    for servers in (odd, odd[:-1] * 1000, [*odd, "10.9.0.1"]):
+        assert bare.client.call(NAME, PATH, UNIT + ".NameServers", "(ssas)", "office", run, servers) is None
+    until(lambda: bare.properties("office")["Dns"].get("Servers"), "the one that is good")
+    assert bare.properties("office")["Dns"]["Servers"] == ["10.9.0.1"]
+    bare.expected = [
+        line for line in bare.log().split("\n") if line.startswith("WARNING: tunnel office: name servers")
+    ]
+    assert all(line.isprintable() and len(line) < 500 for line in bare.expected)

@@ -8,6 +8,8 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from .values import BadText, show
 
 _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+_NOT_IN_NAME = re.compile(r"[^A-Za-z0-9.-]")
+_FOUR_NUMBERS = re.compile(r"[0-9]{1,3}(\.[0-9]{1,3}){3}")
 _NUMERIC_END = re.compile(r"(.*\.)?([0-9]+|0[xX][0-9A-Fa-f]*)")  # what inet_aton() may take for an address
 _NOT_ROUTED: tuple[tuple[IPv4Network | IPv6Network, str], ...] = (
     (IPv4Network("0.0.0.0/8"), "is in 0.0.0.0/8, which cannot be routed"),
@@ -19,6 +21,7 @@ _NOT_ROUTED: tuple[tuple[IPv4Network | IPv6Network, str], ...] = (
     (IPv6Network("ff00::/8"), "is a multicast prefix"),
     (IPv6Network("fe80::/10"), "is link-local: every link has its own"),
 )
+_OF_A_NAME = "letters, digits, inner hyphens and dots"
 # This machine itself (RFC 1122), groups, and what is nobody's (RFC 1112): no packet to them reaches a server.
 _NO_SERVER = tuple(map(IPv4Network, ("0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/4", "240.0.0.0/4")))
 
@@ -29,15 +32,18 @@ def may_serve(address: IPv4Address) -> bool:
 
 
 def server(text: str) -> str:
-    """text itself if it is a host name (RFC 1123 2.1, a trailing dot allowed) or a dotted IPv4 address."""
+    """text itself if it is a host name (RFC 1123 2.1, a trailing dot allowed) or a dotted IPv4 address.
+
+    What is neither a name nor looks like an address is not shown: it may be a password.
+    """
     if not text:
         raise BadText("must not be empty")
-    if "://" in text or "@" in text:  # may hold a password: not shown
+    if "://" in text or "@" in text:
         raise BadText("write the host alone, not a URL or user@host")
     if _is_ipv6(text):
         raise BadText(f"{show(text)} is an IPv6 address; PPTP runs over IPv4 only")
     if ":" in text:
-        raise BadText(f"{show(text)} has a port; PPTP's port is always 1723, write the host alone")
+        raise BadText("holds a colon; PPTP's port is always 1723, write the host alone")
     if _NUMERIC_END.fullmatch(text.removesuffix(".")):
         return _server_address(text)
     return _host_name(text)
@@ -56,7 +62,8 @@ def _server_address(text: str) -> str:
     try:
         address = IPv4Address(text)
     except ValueError:
-        raise BadText(f"{show(text)} is not an IPv4 address (four numbers 0..255 with dots)") from None
+        what = f"{show(text)} is" if _FOUR_NUMBERS.fullmatch(text) else "ends in a number and is"
+        raise BadText(f"{what} not an IPv4 address (four numbers 0..255 with dots)") from None
     if not may_serve(address):
         raise BadText(f"{show(text)} cannot be a server's address")
     return text
@@ -65,14 +72,16 @@ def _server_address(text: str) -> str:
 def _host_name(text: str) -> str:
     name = text.removesuffix(".")
     if not name.isascii():
-        raise BadText(f"{show(text)} is not ASCII; write an international name in its xn-- form")
+        raise BadText("is not ASCII; write an international name in its xn-- form")
     if len(name) > 253:
         raise BadText(f"a host name of {len(name)} characters; at most 253")
-    for label in name.split("."):
+    if found := _NOT_IN_NAME.search(name):
+        raise BadText(f"character {found.start() + 1} is none of a host name ({_OF_A_NAME})")
+    for number, label in enumerate(name.split("."), 1):
         if len(label) > 63:
-            raise BadText(f"{show(text)} has a label of {len(label)} characters; at most 63")
+            raise BadText(f"label {number} has {len(label)} characters; at most 63")
         if not _LABEL.fullmatch(label):
-            raise BadText(f"{show(text)} is not a host name (letters, digits, inner hyphens and dots)")
+            raise BadText(f"label {number} is not one of a host name ({_OF_A_NAME})")
     return text
 
 

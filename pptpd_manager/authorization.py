@@ -8,6 +8,7 @@ a yes is a no.
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from enum import Enum
@@ -38,7 +39,7 @@ class Action(Enum):
 class Request:
     """What somebody asks for. users, groups: the names that the tunnel lists; interactive: who asks can wait.
 
-    tunnel: "" where it is about none.
+    tunnel: "" where it is about none; pause: for how many seconds others than root may not, see questions.py.
     """
 
     action: Action
@@ -46,6 +47,7 @@ class Request:
     users: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
     interactive: bool = False
+    pause: float = 0.0
 
     @property
     def what(self) -> str:
@@ -128,6 +130,8 @@ def decide(request: Request, caller: Caller | None, ids: Ids | None = None, answ
         return Refused(ACCESS_DENIED, f"who wants to {request.what} has left the bus")
     if caller.uid == ROOT:
         return Granted()
+    if request.pause:
+        return too_soon(request)
     if request.users or request.groups:
         if ids is None:
             return LookUp()
@@ -146,6 +150,12 @@ def too_many(request: Request, caller: Caller) -> Refused:
     """The refusal of one who has too many questions open."""
     text = f"user {caller.uid} has too many calls waiting for an authorization; wait for their answers first"
     return Refused(LIMITS_EXCEEDED, f"{text} ({request.action.id})")
+
+
+def too_soon(request: Request) -> Refused:
+    """The refusal of one who would have people asked for a tunnel's password all the time."""
+    text = f"the password of tunnel '{request.tunnel}' was asked for a moment ago"
+    return Refused(LIMITS_EXCEEDED, f"{text}; call again in {math.ceil(request.pause)} s")
 
 
 def account(text: str) -> str:

@@ -83,6 +83,8 @@ def of_peer(texts: Iterable[str]) -> tuple[Address, ...]:
             address = ip_address(text)
         except ValueError:
             continue
+        if isinstance(address, IPv4Address) and not addresses.may_serve(address):
+            continue
         if not (address.is_unspecified or address.is_loopback or address.is_multicast or address.is_link_local):
             found.append(address)
     return tuple(dict.fromkeys(found))

@@ -83,13 +83,14 @@ _NO_RULES: tuple[RuleEntry, ...] = ()
 _NO_OPTIONS: tuple[str, ...] = ()
 _NOBODY: tuple[str, ...] = ()
 
+# Of the keys around the login no message shows the value: it may be a password that belongs a line further down.
 SERVER: Key[tuple[str, ...]] = Key(
     "server",
-    OneOrMore(Text("a host name or an IPv4 address", addresses.server, numbers=True)),
+    OneOrMore(Text("a host name or an IPv4 address", addresses.server, secret=True, numbers=True)),
     None,
     "the PPTP server; its TCP port is always 1723. Several, or a name with several addresses, are tried in turn",
 )
-USERNAME: Key[str] = Key("username", Text("text", _username), None, "the name to log in with", "user")
+USERNAME: Key[str] = Key("username", Text("text", _username, secret=True), None, "the name to log in with", "user")
 PASSWORD: Key[str] = Key(
     "password",
     Text("text, at most 255 bytes in UTF-8", _password, secret=True),
@@ -99,27 +100,27 @@ PASSWORD: Key[str] = Key(
 )
 PASSWORD_FILE: Key[str] = Key(
     "password-file",
-    Text("the whole path of a file", secret.file_path),
+    Text("the whole path of a file", secret.file_path, secret=True),
     "",
     "the file that the password is in; root's, with mode 0600. It is read at each dial",
     "password",
 )
 CREDENTIAL: Key[str] = Key(
     "credential",
-    Text("a name", secret.credential_name),
+    Text("a name", secret.credential_name, secret=True),
     "",
     "the encrypted credential of systemd that the password is in, see systemd-creds(1). It is decrypted at each dial",
     "password",
 )
 ASK_PASSWORD = Key(
     "ask-password",
-    _FLAG,
+    Flag(instead=secret.ITSELF),
     False,
     "ask for the password when the tunnel is started, see systemd-ask-password(1)",
     "password",
 )
 DOMAIN: Key[str] = Key(
-    "domain", Text("text", _domain), "", "the Windows domain; the login is DOMAIN\\username", "user"
+    "domain", Text("text", _domain, secret=True), "", "the Windows domain; the login is DOMAIN\\username", "user"
 )
 MPPE: Key[Mppe] = Key(
     "mppe",

@@ -39,6 +39,13 @@ _ADVICE = (
     ("lcp-echo-interval", "use the key 'lcp-echo-interval'"),
     ("lcp-echo-failure", "use the key 'lcp-echo-failure'"),
     ("lcp-echo-adaptive", "the manager relies on regular echo requests"),
+    # pppd.py sets these so that diagnosis.py can tell one silence from another; connect-delay shifts when LCP begins.
+    ("lcp-restart lcp-max-configure chap-timeout connect-delay", "use the key 'connect-timeout'"),
+    ("lcp-max-terminate", "the manager sets it: a server that is gone does not answer the second time either"),
+    ("silent passive -p", "pppd speaks first and gives a silent server up; use the key 'connect-timeout'"),
+    ("-all", "it would undo what the other keys set"),
+    ("callback", "a PPTP server does not call back"),
+    ("record", "it would write the login to a file; use the option debug, or tcpdump on the interface"),
     ("usepeerdns", "use the key 'dns'"),
     ("noipv6 -ipv6 +ipv6 ipv6", "use the key 'ipv6'"),
     ("ip-up-script ip-down-script", "use the key 'hooks'; /etc/ppp/ip-up.d and ip-down.d are run as well"),
@@ -70,37 +77,54 @@ ADVICE: Mapping[str, str] = MappingProxyType({word: advice for words, advice in 
 _TAKEN = (
     (
         0,
-        "+ipx -ac -all -am -bsdcomp -crtscts -d -deflate -ecp -ipx -mn -p -pc -predictor1 -proxyarp -vj -vjccomp "
+        "+ipx -ac -am -bsdcomp -crtscts -d -deflate -ecp -ipx -mn -pc -predictor1 -proxyarp -vj -vjccomp "
         "cdtrcts chapms-strip-domain crtscts debug default-asyncmap dump enable-session hide-password "
         "ipcp-accept-local ipcp-accept-remote ipcp-no-address ipcp-no-addresses ipv6cp-accept-local "
         "ipv6cp-accept-remote ipv6cp-noremote ipv6cp-nosend ipv6cp-use-ipaddr ipv6cp-use-persistent "
         "ipv6cp-use-remotenumber ipx ipxcp-accept-local ipxcp-accept-network ipxcp-accept-remote ktune local lock "
         "modem mppe-stateful mpshortseq ms-lanman noaccomp nobsdcomp nocdtrcts nocrtscts nodeflate nodeflatedraft "
         "noecp noendpoint noipdefault noipx noktune nolock nomagic nomp nomppe-stateful nompshortseq nomultilink "
-        "nopcomp nopredictor1 noproxyarp noremoteip noresolvconf nosendip novj novjccomp papcrypt passive "
-        "predictor1 proxyarp receive-all silent srp-use-pseudonym tls-verify-key-usage usehostname usepeerwins "
+        "nopcomp nopredictor1 noproxyarp noremoteip noresolvconf nosendip novj novjccomp papcrypt "
+        "predictor1 proxyarp receive-all srp-use-pseudonym tls-verify-key-usage usehostname usepeerwins "
         "xonxoff",
     ),
     (
         1,
-        "-as active-filter allow-ip allow-number asyncmap bsdcomp ca callback capath cert chap-interval "
-        "chap-max-challenge chap-restart chap-secrets chap-timeout child-timeout connect-delay crl crl-dir datarate "
+        "-as active-filter allow-ip allow-number asyncmap bsdcomp ca capath cert chap-interval "
+        "chap-max-challenge chap-restart chap-secrets child-timeout crl crl-dir datarate "
         "deflate domain eap-interval eap-max-rreq eap-max-sreq eap-restart eap-timeout endpoint escape idle "
         "ip-pre-up-script ipcp-max-configure ipcp-max-failure ipcp-max-terminate ipcp-restart ipv6-down-script "
         "ipv6-up-script ipv6cp-max-configure ipv6cp-max-failure ipv6cp-max-terminate ipv6cp-restart ipx-network "
         "ipx-node ipx-router-name ipx-routing ipxcp-max-configure ipxcp-max-failure ipxcp-max-terminate "
-        "ipxcp-restart kdebug key lcp-max-configure lcp-max-failure lcp-max-terminate lcp-restart lcp-rtt-file "
+        "ipxcp-restart kdebug key lcp-max-failure lcp-rtt-file "
         "max-tls-version maxconnect maxoctets mo mo-direction mo-timeout mrru ms-dns ms-wins mschap-challenge "
         "mschap2-peer-challenge net-down-script net-init-script net-pre-up-script netmask pap-max-authreq "
-        "pap-restart pap-secrets pap-timeout pass-filter pkcs12 plugin privgroup record remotenumber set "
+        "pap-restart pap-secrets pap-timeout pass-filter pkcs12 plugin privgroup remotenumber set "
         "srp-interval srp-pn-secret stop-bits tls-verify-method unset vj-max-slots",
     ),
 )
 TAKEN: Mapping[str, int] = MappingProxyType({word: count for count, words in _TAKEN for word in words.split()})
 """Each other option of pppd -> the number of its arguments, the same in both versions."""
 
-# An administrator's own plugin is where packages put it: nobody but root can change it there.
+# An administrator's own plugins and scripts are where nobody but root can change them.
 _PLUGIN = re.compile(r"[A-Za-z0-9_.+-]+|/usr/lib/(?!.*\.\./)[A-Za-z0-9_./+-]+")
+_SCRIPT = re.compile(r"/(etc|usr|opt|bin|sbin|lib)/(?!.*\.\./)[A-Za-z0-9_./+-]+")
+_SCRIPTS = (
+    *("ip-pre-up-script", "net-pre-up-script", "net-init-script", "net-down-script"),
+    *("ipv6-up-script", "ipv6-down-script"),
+)
+_CHANNEL = "it calls in another way than by pptp; use the key 'server'"
+_ASKS = "it takes the password from elsewhere; use the key 'password', 'password-file' or 'credential'"
+# Of ppp 2.4.9 and 2.5.2 (pppd/plugins), network-manager, network-manager-pptp, -l2tp and -sstp, connman, sstp-client.
+PLUGINS: Mapping[re.Pattern[str], str] = MappingProxyType(
+    {
+        re.compile(r"(rp-)?pppoe\.so|pppoatm\.so|pppol2tp\.so|openl2tp\.so"): _CHANNEL,
+        re.compile(r"passwordfd\.so|passprompt\.so|nm-.*pppd-plugin\.so|libppp-plugin\.so"): _ASKS,
+        re.compile(r"sstp-pppd-plugin\.so"): _CHANNEL,
+    }
+)
+"""Names of pppd's plugins that are refused -> why, and what to use."""
+
 _ESCAPES: Mapping[str, str] = MappingProxyType(
     {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "s": " ", "t": "\t"}
 )
@@ -123,11 +147,23 @@ def option(text: str) -> str:
     if first.startswith("/"):
         raise BadText("a device cannot be set here: the manager starts pptp itself; use the key 'server'")
     _one(first, arguments)
-    if first == "plugin" and not _PLUGIN.fullmatch(arguments[0]):
-        raise BadText("a plugin is one of pppd's own, or a file below /usr/lib")
+    if first == "plugin":
+        _plugin(arguments[0])
+    if first in _SCRIPTS and not _SCRIPT.fullmatch(arguments[0]):
+        raise BadText(f"'{first}' takes a file below /etc, /usr or /opt, where nobody but root can change it")
     if first in ("set", "unset") and arguments[0].startswith("PPTP_"):
         raise BadText("the variables PPTP_... are the manager's")
     return text
+
+
+def _plugin(file: str) -> None:
+    """Refuse a plugin that others could change, or that does what the manager does."""
+    if not _PLUGIN.fullmatch(file):
+        raise BadText("a plugin is one of pppd's own, or a file below /usr/lib")
+    name = file.rpartition("/")[2]
+    for pattern, why in PLUGINS.items():
+        if pattern.fullmatch(name):
+            raise BadText(f"the plugin {name} cannot be used here: {why}")
 
 
 def _one(first: str, arguments: Sequence[str]) -> None:

@@ -6,6 +6,7 @@ import re
 
 from .values import BadText
 
+ITSELF = "the password itself goes under 'password:'"  # what somebody is told who may have written it elsewhere
 MAX_BYTES = 255  # pppd's MAXSECRETLEN is 256 with the final NUL
 # The manager's sandbox shows it none of these: ProtectHome= and PrivateTmp=.
 _HIDDEN = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")
@@ -29,9 +30,9 @@ def fault(password: bytes) -> str:
 
 
 def file_path(text: str) -> str:
-    """text itself if it is the whole path of a file that the manager may see."""
+    """text itself if it is the whole path of a file that the manager may see; it is in no message."""
     if not text.startswith("/"):
-        raise BadText("must be a whole path, such as /etc/pptp-work.password")
+        raise BadText(f"must be a whole path, such as /etc/pptp-work.password; {ITSELF}")
     if not text.isprintable():
         raise BadText("must be one line without control characters")
     for hidden in _HIDDEN:
@@ -41,9 +42,12 @@ def file_path(text: str) -> str:
 
 
 def credential_name(text: str) -> str:
-    """text itself if it can be the name of a credential. Source: systemd.exec(5), LoadCredentialEncrypted=."""
+    """text itself if it can be the name of a credential; it is in no message.
+
+    Source: systemd.exec(5), LoadCredentialEncrypted=.
+    """
     if not text:
         raise BadText("must not be empty")
     if not _CREDENTIAL.fullmatch(text):
-        raise BadText("must be a name of at most 255 letters, digits, _ . @ + and -, and no path")
+        raise BadText(f"must be a name of at most 255 letters, digits, _ . @ + and -, and no path; {ITSELF}")
     return text

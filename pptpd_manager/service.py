@@ -12,7 +12,7 @@ from typing import Any
 
 from gi.repository import Gio, GLib
 
-from pptpd_manager import VERSION, errors, events
+from pptpd_manager import VERSION, errors, events, questions
 from pptpd_manager.admission import Admission
 from pptpd_manager.authorization import Action, Request
 from pptpd_manager.config import interface_name, name_fault
@@ -33,6 +33,7 @@ from pptpd_manager.values import show
 
 NAME, PATH = "org.pptpmanager1", "/org/pptpmanager1"
 GRACE_SECONDS = 15.0  # what a Connect waits over connect-timeout, for pppd's end and the reason
+PID_MAX_LIMIT = 1 << 22  # include/linux/threads.h
 
 _RUN = re.compile(r"[0-9a-f]{32}")
 LASTING_MS = 50  # a tunnel's properties are put together no more often than that, however many ask
@@ -51,11 +52,15 @@ class _Waiting:
 
 @dataclass
 class _Times:
-    """When the tunnel's state and its last failure began and its next attempt will; microseconds since 1970."""
+    """When the tunnel's state and its last failure began and its next attempt will; microseconds since 1970.
+
+    bothered: see questions.py; monotonic seconds.
+    """
 
     since: int
     failed: int = 0
     next: int = 0
+    bothered: float | None = None
 
 
 class Service:
@@ -86,7 +91,7 @@ class Service:
             {
                 "Connect": self._admitted(Action.CONNECT, self._connect),
                 "Disconnect": self._admitted(Action.DISCONNECT, self._disconnect),
-                "Reconnect": self._admitted(Action.CONNECT, self._reconnect),
+                "Reconnect": self._admitted(Action.CONNECT, self._reconnect, anew=True),
                 "Reload": lambda call: self._admit(call, lambda: self._request(call), self._reload),
                 "ListTunnels": self._list,
                 "GetTunnel": self._get,
@@ -115,6 +120,7 @@ class Service:
             times.failed = _now()
         if after.not_before != before.not_before:
             times.next = _now() + round((after.not_before - self._engine.clock()) * 1e6)
+        times.bothered = questions.bothered(before, after, times.bothered, self._engine.clock())
         exported = self._tunnels.get(name)
         if after.config and not exported:
             exported = self._tunnels[name] = Exported(
@@ -124,7 +130,7 @@ class Service:
                 {
                     "Connect": lambda call: self._admitted(Action.CONNECT, self._connect)(call, name),
                     "Disconnect": lambda call: self._admitted(Action.DISCONNECT, self._disconnect)(call, name),
-                    "Reconnect": lambda call: self._admitted(Action.CONNECT, self._reconnect)(call, name),
+                    "Reconnect": lambda call: self._admitted(Action.CONNECT, self._reconnect, anew=True)(call, name),
                 },
                 lambda: self._properties(name),
                 LASTING_MS,
@@ -220,22 +226,30 @@ class Service:
         self._admission.admit(call, request, method)
         self._quota.wait(call)
 
-    def _admitted(self, action: Action, method: Method) -> Method:
-        """method, of a tunnel, for those who may."""
+    def _admitted(self, action: Action, method: Method, *, anew: bool = False) -> Method:
+        """method, of a tunnel, for those who may. anew: it ends what is under way."""
 
         def asked(call: Call, name: str) -> None:
-            self._admit(call, lambda: self._request(call, action, name), lambda call: method(call, name))
+            self._admit(call, lambda: self._request(call, action, name, anew=anew), lambda call: method(call, name))
 
         return asked
 
-    def _request(self, call: Call, action: Action = Action.RELOAD, name: str = "") -> Request:
+    def _request(self, call: Call, action: Action = Action.RELOAD, name: str = "", *, anew: bool = False) -> Request:
         """What the call asks for, as things are now. Raises DBusError."""
         stopping = action is Action.DISCONNECT and name in self._engine.tunnels
         if action is not Action.RELOAD and not stopping:
             self._known(name)
         config = self._settings.config.tunnels.get(name)
         users, groups = (config.users, config.groups) if config else ((), ())
-        return Request(action, name, users, groups, call.interactive)
+        pause = self._pause(name, anew=anew) if action is Action.CONNECT else 0.0
+        return Request(action, name, users, groups, call.interactive, pause)
+
+    def _pause(self, name: str, *, anew: bool) -> float:
+        """The seconds before others than root may connect the tunnel, and have its password asked for."""
+        times = self._times.get(name)
+        if times is None:
+            return 0.0
+        return questions.pause(self._engine.tunnels[name], times.bothered, self._engine.clock(), anew=anew)
 
     # --- org.pptpmanager1.Manager, and the same methods of org.pptpmanager1.Tunnel ---
 
@@ -319,6 +333,8 @@ class Service:
 
     def _dial(self, call: Call, name: str, run: str, pid: int, seen: str) -> None:
         _check(run)
+        if pid > PID_MAX_LIMIT:
+            raise DBusError(errors.INVALID_ARGS, f"{pid} is no process number")
         if fault := name_fault(name):
             return call.reply(f"exit {events.CONFIG} No tunnel can have that name: {printable(fault)}.")
         self._replace(self._waiting[name].dials, call, run)

@@ -169,9 +169,13 @@ def _not_decimal(scalar: ScalarNode) -> str:
 
 @dataclass(frozen=True)
 class Flag:
-    """true or false as in YAML 1.2; the further words of YAML 1.1 are refused with their meaning."""
+    """true or false as in YAML 1.2; the further words of YAML 1.1 are refused with their meaning.
+
+    instead: where another text belongs that somebody may well write here. It is a secret then, and not shown.
+    """
 
     says: str = "true or false"
+    instead: str = ""
 
     def decode(self, node: Node) -> bool:
         scalar = _scalar(node, self.says)
@@ -179,11 +183,20 @@ class Flag:
         if scalar.plain and word in ("true", "True", "TRUE", "false", "False", "FALSE"):
             return word[0] in "tT"
         if not scalar.plain:
-            hint = "; remove the quotes" if word in ("true", "false") else ""
-            raise _wrong(node, f"expected true or false, got text {show(word)}{hint}")
+            hint = "; remove the quotes" if word in ("true", "false") else self._instead
+            raise _wrong(node, f"expected true or false, got text{self._shown(word)}{hint}")
         meaning = {"y": "true", "yes": "true", "on": "true", "n": "false", "no": "false", "off": "false"}
-        hint = f"; write {meaning[word.lower()]}" if word.lower() in meaning else ""
-        raise _wrong(node, f"expected true or false, got {show(word)}{hint}")
+        if word.lower() in meaning:
+            raise _wrong(node, f"expected true or false, got {show(word)}; write {meaning[word.lower()]}")
+        got = kind_of(scalar) if self.instead else show(word)
+        raise _wrong(node, f"expected true or false, got {got}{self._instead}")
+
+    def _shown(self, word: str) -> str:
+        return "" if self.instead and word not in ("true", "false") else f" {show(word)}"
+
+    @property
+    def _instead(self) -> str:
+        return f"; {self.instead}" if self.instead else ""
 
 
 @dataclass(frozen=True)

@@ -198,6 +198,41 @@ def test_nobody_is_asked_for_the_tunnels_password_before_polkit_says_yes(
     until(bare.services, "the question")
 
 
+def test_a_user_of_a_tunnel_cannot_have_people_asked_all_the_time(bare: World) -> None:
+    """One question in a few seconds; root may. A question that is open is everybody's."""
+    office = f"{{server: {SERVER}, username: alice, ask-password: true, users: [daemon]}}"
+    bare.configure(f"tunnels: {{office: {office}}}\n")
+    bare.start(patch="import pptpd_manager.questions as q; q.PAUSE_SECONDS = 3.0")
+    listed = bare.connect_as(DAEMON)
+
+    def too_soon(method: str) -> bool:
+        error = bare.error(begin(listed, method, "office"))
+        assert error.args[0] == TOO_MANY and "was asked for a moment ago; call again in " in error.args[1]
+        return True
+
+    begin(listed, "Connect", "office")
+    bare.wait_for_order("StartUnit", "pptp@office.service", "replace")
+    run = bare.run_of("office")
+    assert bare.dial("office", run) == f"wait {PROMPTING}"
+    bare.ask_to_dial("office", run, PROMPTING)
+    until(bare.services, "the question")
+    joins = begin(listed, "Connect", "office")
+    assert too_soon("Reconnect") and not joins.done
+    disconnect = begin(listed, "Disconnect", "office")
+    bare.wait_for_order("StopUnit", "pptp@office.service", "replace")
+    bare.ended("office", run)
+    bare.set_unit("office", "inactive", "dead")
+    bare.answered(disconnect)
+    bare.forget()
+    assert too_soon("Connect") and too_soon("Reconnect") and bare.ordered() == []
+    time.sleep(3.0)
+    begin(listed, "Connect", "office")
+    bare.wait_for_order("StartUnit", "pptp@office.service", "replace")
+    bare.forget()
+    bare.begin("Reconnect", "office")
+    bare.wait_for_order("RestartUnit", "pptp@office.service", "replace")
+
+
 def test_a_prompt_that_says_yes(bare: World, polkit: Polkit, nobody: Client) -> None:
     start(bare, polkit, "challenge", "yes")
     assert bare.answered(begin(nobody, "Disconnect", "office", flags=INTERACTIVE)) is None

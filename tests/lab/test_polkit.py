@@ -324,10 +324,18 @@ def test_a_wrong_password() -> None:
     assert idle()
 
 
-def test_the_prompt_in_chinese() -> None:
+@pytest.mark.parametrize(
+    ("locale", "text"),
+    [
+        ("zh_CN.UTF-8", "断开 PPTP 隧道“work”需要身份验证。"),
+        ("zh_SG.UTF-8", "断开 PPTP 隧道“work”需要身份验证。"),
+        ("zh_TW.UTF-8", "中斷 PPTP 通道「work」需要身分驗證。"),
+    ],
+)
+def test_the_prompt_in_chinese(locale: str, text: str) -> None:
     """The texts are in the policy file: polkitd needs no catalogue and the guest no such locale."""
-    with terminal("erin", "Disconnect", "work", "zh_CN.UTF-8") as seen:
-        seen.wait_for("断开 PPTP 隧道“work”需要身份验证。")
+    with terminal("erin", "Disconnect", "work", locale) as seen:
+        seen.wait_for(text)
 
 
 def test_who_leaves_takes_the_prompt_away() -> None:
@@ -353,10 +361,17 @@ def test_the_tunnel_goes_while_somebody_is_asked() -> None:
 
 
 def test_the_actions_are_known_to_polkit() -> None:
-    shown = lab.out("busctl", "--json=short", "call", "org.freedesktop.PolicyKit1", *AUTHORITY, "s", "zh_CN.UTF-8")
-    assert [
-        word for word in ("连接 PPTP 隧道", "断开 PPTP 隧道", "重新加载 PPTP 隧道的配置") if word not in shown
-    ] == []
+    simplified = ("连接 PPTP 隧道", "断开 PPTP 隧道", "重新加载 PPTP 隧道的配置")
+    traditional = ("連接 PPTP 通道", "中斷 PPTP 通道", "重新載入 PPTP 通道的設定")
+    for locale, words in (
+        ("zh_CN", simplified),
+        ("zh_SG", simplified),
+        ("zh_TW", traditional),
+        ("zh_HK", traditional),
+    ):
+        asked = (*AUTHORITY, "s", f"{locale}.UTF-8")
+        shown = lab.out("busctl", "--json=short", "call", "org.freedesktop.PolicyKit1", *asked)
+        assert [word for word in words if word not in shown] == [], locale
     for action in ("connect", "disconnect", "reload"):
         told = lab.out("pkaction", "--verbose", "--action-id", f"org.pptpmanager1.{action}")
         assert re.findall(r"implicit \w+: +(\w+)", told) == ["auth_admin", "auth_admin", "auth_admin_keep"]

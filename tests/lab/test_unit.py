@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import commands as lab
 import pytest
@@ -186,3 +187,11 @@ def test_a_connect_that_hangs_ends_at_the_timeout_with_its_reason() -> None:
         assert "The call is set up, but no GRE packet comes back from the server." in done.stderr, done.stderr
         assert "nf_conntrack_pptp" in done.stderr
     lab.wait_for(lambda: lab.active("work") == "active", "up when GRE passes again", 90)
+
+
+def test_what_pppd_writes_is_for_root_but_for_the_name_servers() -> None:
+    lab.configure({"work": {**lab.ALICE, "dns": True}})
+    assert lab.systemctl("start", "pptp@work") == 0
+    modes = {path.name: path.stat().st_mode & 0o777 for path in Path("/run").glob("*-work.pid")}
+    assert modes == {"ppp-work.pid": 0o600, "pptp-work.pid": 0o600}
+    assert Path("/etc/ppp/resolv.conf").stat().st_mode & 0o777 == 0o644

@@ -8,6 +8,7 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import pytest
+from gi.repository import GLib
 
 from pptpd_manager.authorization import (
     Action,
@@ -190,6 +191,14 @@ def test_what_a_refusal_says(action: Action, answer: Answer, text: str) -> None:
     assert (str(refused.error), refused.error.name) == (text, refused.name)
 
 
+@pytest.mark.parametrize("answer", [None, Answer(Said.YES)])
+def test_who_would_have_people_asked_for_a_password_again_has_to_wait(answer: Answer | None) -> None:
+    request = Request(Action.CONNECT, "work", ("alice",), pause=3.2)
+    text = "the password of tunnel 'work' was asked for a moment ago; call again in 4 s"
+    assert decide(request, BOB, Ids(frozenset({BOB.uid})), answer) == Refused(LIMITS_EXCEEDED, text)
+    assert decide(request, ROOT) == Granted()
+
+
 def test_what_the_refusal_of_too_many_says() -> None:
     refused = too_many(Request(Action.CONNECT, "work"), BOB)
     assert refused.name == LIMITS_EXCEEDED
@@ -259,15 +268,43 @@ def test_the_policy_has_every_action_and_no_other() -> None:
 
 
 @pytest.mark.parametrize("action", Action)
-def test_every_text_is_there_in_both_languages(action: Action) -> None:
+def test_every_text_is_there_in_every_language(action: Action) -> None:
     """And speaks of the tunnel where there is one: polkit would show a $(tunnel) that it is not told of."""
     found = actions()[action.id]
     for tag in ("description", "message"):
         texts = {element.get(LANGUAGE): element.text or "" for element in found.iter(tag)}
-        assert set(texts) == {None, "zh_CN"}
-        assert re.fullmatch(r"[\x20-\x7e]+", texts[None]) and re.search(r"[\u4e00-\u9fff]", texts["zh_CN"])
+        assert set(texts) == {None, "zh", "zh_TW", "zh_HK"}
+        assert re.fullmatch(r"[\x20-\x7e]+", texts[None])
         of_tunnel = tag == "message" and action is not Action.RELOAD
-        assert [re.findall(r"\$\(\w+\)", text) for text in texts.values()] == [["$(tunnel)"] * of_tunnel] * 2
+        assert [re.findall(r"\$\(\w+\)", text) for text in texts.values()] == [["$(tunnel)"] * of_tunnel] * 4
+
+
+def chosen(element: ElementTree.Element, tag: str, locale: str) -> str:
+    """The text that polkit takes for a locale: _localize() in polkitbackendactionpool.c of polkit 122 and 126."""
+    texts = {one.get(LANGUAGE): one.text or "" for one in element.iter(tag)}
+    return next((texts[name] for name in [locale, *GLib.get_locale_variants(locale)] if name in texts), texts[None])
+
+
+@pytest.mark.parametrize("action", Action)
+@pytest.mark.parametrize("tag", ["description", "message"])
+def test_whose_language_is_chinese_reads_chinese(action: Action, tag: str) -> None:
+    """In the characters of the place: those of GB 2312 are simplified ones, those of Big5 traditional ones."""
+    for locale in (
+        "zh_CN.UTF-8",
+        "zh_SG.UTF-8",
+        "zh_CN.GB18030",
+        "zh_CN",
+        "zh",
+        "zh_TW.UTF-8",
+        "zh_HK.UTF-8",
+        "zh_TW",
+    ):
+        text = chosen(actions()[action.id], tag, locale)
+        own, other = ("big5", "gb2312") if locale[:5] in ("zh_TW", "zh_HK") else ("gb2312", "big5")
+        assert re.search(r"[\u4e00-\u9fff]", text) and text.encode(own), locale
+        with pytest.raises(UnicodeEncodeError):
+            text.encode(other)
+    assert chosen(actions()[action.id], tag, "de_DE.UTF-8").isascii()
 
 
 @pytest.mark.parametrize("action", Action)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import dataclasses
+import itertools
 import pathlib
 import re
 from collections.abc import Iterator
@@ -29,9 +30,11 @@ CANARY = "Zq$9!canary.x7W"
 MPPE = "require-128, require, optional, off"
 PREFIX = "a prefix such as 192.168.10.0/24"
 IPV4 = "an IPv4 address (four numbers 0..255 with dots)"
+A_NAME = "a host name (letters, digits, inner hyphens and dots)"
 NOT_A_KEY = "not a key; is a blank missing after a colon, or are quotes around a text?"
 ESCAPE = '(in double quotes a backslash begins an escape, "\\\\" is a backslash)'
 MERGE = "merge keys (<<) are not supported; put shared keys under 'defaults'"
+ITSELF = "the password itself goes under 'password:'"
 OTHERS = " (or password-file, credential, ask-password: true)"
 TAG = "a YAML tag; text that begins with ! needs quotes"
 
@@ -69,24 +72,18 @@ def tunnel(lines: str = "", base: str = BASE) -> TunnelConfig:
 # One line (line 6, from column 5) added to a good tunnel -> the one message, without file and line.
 LINE = [
     # texts
-    ("domain: no", "13: tunnels.work.domain: expected text, got bool 'no'; write \"no\" in quotes"),
-    ("domain: Off", "13: tunnels.work.domain: expected text, got bool 'Off'; write \"Off\" in quotes"),
-    ("domain: 0123", "13: tunnels.work.domain: expected text, got number '0123'; write \"0123\" in quotes"),
-    (
-        "domain: 1_000",
-        "13: tunnels.work.domain: expected text, got number '1_000'; write \"1_000\" in quotes",
-    ),
-    (
-        "domain: 12:30",
-        "13: tunnels.work.domain: expected text, got number '12:30'; write \"12:30\" in quotes",
-    ),
-    ("domain: 1.5", "13: tunnels.work.domain: expected text, got number '1.5'; write \"1.5\" in quotes"),
-    (
-        "domain: 2024-01-31",
-        "13: tunnels.work.domain: expected text, got date '2024-01-31'; write \"2024-01-31\" in quotes",
-    ),
-    ("domain: null", "13: tunnels.work.domain: expected text, got null 'null'; write \"null\" in quotes"),
-    ("domain: ~", "13: tunnels.work.domain: expected text, got null '~'; write \"~\" in quotes"),
+    ("domain: no", "13: tunnels.work.domain: expected text, got a bool; write it in quotes"),
+    ("domain: Off", "13: tunnels.work.domain: expected text, got a bool; write it in quotes"),
+    ("domain: 0123", "13: tunnels.work.domain: expected text, got a number; write it in quotes"),
+    ("domain: 1_000", "13: tunnels.work.domain: expected text, got a number; write it in quotes"),
+    ("domain: 12:30", "13: tunnels.work.domain: expected text, got a number; write it in quotes"),
+    ("domain: 1.5", "13: tunnels.work.domain: expected text, got a number; write it in quotes"),
+    ("domain: 2024-01-31", "13: tunnels.work.domain: expected text, got a date; write it in quotes"),
+    ("domain: null", "13: tunnels.work.domain: expected text, got null; write it in quotes"),
+    ("domain: ~", "13: tunnels.work.domain: expected text, got null; write it in quotes"),
+    ("users: [0123]", "13: tunnels.work.users[0]: expected text, got number '0123'; write \"0123\" in quotes"),
+    ("users: [~]", "13: tunnels.work.users[0]: expected text, got null '~'; write \"~\" in quotes"),
+    (f"users: [{'1' * 61}]", "13: tunnels.work.users[0]: expected text, got a number; write it in quotes"),
     ("domain: " + "1" * 61, "13: tunnels.work.domain: expected text, got a number; write it in quotes"),
     ("domain:", "12: tunnels.work.domain: expected text, got nothing"),
     ("domain: [a]", "13: tunnels.work.domain: expected text, got a list"),
@@ -191,34 +188,36 @@ def test_line(line: str, message: str) -> None:
 
 SERVERS = [
     ("''", "must not be empty"),
-    ("no", "expected text, got bool 'no'; write \"no\" in quotes"),
+    ("no", "expected text, got a bool; write it in quotes"),
     ("300.1.1.1", f"'300.1.1.1' is not {IPV4}"),
-    ("10.1", f"'10.1' is not {IPV4}"),
+    ("10.1", f"ends in a number and is not {IPV4}"),
     ("10.0.0.01", f"'10.0.0.01' is not {IPV4}"),
-    ("10.0.0.1.", f"'10.0.0.1.' is not {IPV4}"),
-    ("12", f"'12' is not {IPV4}"),
-    ("0x7f.1", f"'0x7f.1' is not {IPV4}"),
-    ("vpn.12", f"'vpn.12' is not {IPV4}"),
+    ("10.0.0.1.", f"ends in a number and is not {IPV4}"),
+    ("12", f"ends in a number and is not {IPV4}"),
+    ("0x7f.1", f"ends in a number and is not {IPV4}"),
+    ("vpn.12", f"ends in a number and is not {IPV4}"),
     ("0.0.0.0", "'0.0.0.0' cannot be a server's address"),
     ("224.0.0.1", "'224.0.0.1' cannot be a server's address"),
     ("255.255.255.255", "'255.255.255.255' cannot be a server's address"),
     ("2001:db8::1", "'2001:db8::1' is an IPv6 address; PPTP runs over IPv4 only"),
     ("'[2001:db8::1]'", "'[2001:db8::1]' is an IPv6 address; PPTP runs over IPv4 only"),
     ("'[::1]:1723'", "'[::1]:1723' is an IPv6 address; PPTP runs over IPv4 only"),
-    ("a.example:1723", "'a.example:1723' has a port; PPTP's port is always 1723, write the host alone"),
-    ("10.0.0.1:1723", "'10.0.0.1:1723' has a port; PPTP's port is always 1723, write the host alone"),
+    ("a.example:1723", "holds a colon; PPTP's port is always 1723, write the host alone"),
+    ("10.0.0.1:1723", "holds a colon; PPTP's port is always 1723, write the host alone"),
     ("pptp://a:pw@b", "write the host alone, not a URL or user@host"),
     ("127.0.0.1", "'127.0.0.1' cannot be a server's address"),
     ("0.1.2.3", "'0.1.2.3' cannot be a server's address"),
     ("240.0.0.1", "'240.0.0.1' cannot be a server's address"),
+    ("s3cret!", f"character 7 is none of {A_NAME}"),
+    ("alice:s3cret", "holds a colon; PPTP's port is always 1723, write the host alone"),
     ("a@b", "write the host alone, not a URL or user@host"),
-    ("a_b", "'a_b' is not a host name (letters, digits, inner hyphens and dots)"),
-    ("-a", "'-a' is not a host name (letters, digits, inner hyphens and dots)"),
-    ("a..b", "'a..b' is not a host name (letters, digits, inner hyphens and dots)"),
-    ("a b", "'a b' is not a host name (letters, digits, inner hyphens and dots)"),
-    ('"a\\0b"', "'a\\x00b' is not a host name (letters, digits, inner hyphens and dots)"),
-    ("bücher.example", "'bücher.example' is not ASCII; write an international name in its xn-- form"),
-    (f"{'a' * 64}.b", f"'{'a' * 60}...' has a label of 64 characters; at most 63"),
+    ("a_b", f"character 2 is none of {A_NAME}"),
+    ("-a", f"label 1 is not one of {A_NAME}"),
+    ("a..b", f"label 2 is not one of {A_NAME}"),
+    ("a b", f"character 2 is none of {A_NAME}"),
+    ('"a\\0b"', f"character 2 is none of {A_NAME}"),
+    ("bücher.example", "is not ASCII; write an international name in its xn-- form"),
+    (f"{'a' * 64}.b", "label 1 has 64 characters; at most 63"),
     (f"{'a.' * 126}aa", "a host name of 254 characters; at most 253"),
 ]
 
@@ -464,6 +463,14 @@ OPTIONS = [
     ("plugin /tmp/x.so", "a plugin is one of pppd's own, or a file below /usr/lib"),
     ("plugin ../x.so", "a plugin is one of pppd's own, or a file below /usr/lib"),
     ("plugin /usr/lib/../../tmp/x.so", "a plugin is one of pppd's own, or a file below /usr/lib"),
+    ("plugin passwordfd.so", f"the plugin passwordfd.so cannot be used here: {options._ASKS}"),
+    ("plugin /usr/lib/pppd/2.4.9/rp-pppoe.so", f"the plugin rp-pppoe.so cannot be used here: {options._CHANNEL}"),
+    ("plugin \\160ppoatm.so", f"the plugin pppoatm.so cannot be used here: {options._CHANNEL}"),
+    *(
+        (f"{name} {file}", f"'{name}' takes a file below /etc, /usr or /opt, where nobody but root can change it")
+        for name in ("net-init-script", "ipv6-up-script")
+        for file in ("/tmp/x", "/home/alice/x", "x", "/etc/../tmp/x", "'/usr/a b'", "/var/lib/x")
+    ),
     ("set PPTP_RUN=0", "the variables PPTP_... are the manager's"),
     ("unset \\120PTP_RUN", "the variables PPTP_... are the manager's"),
 ]
@@ -499,8 +506,10 @@ def test_options_taken() -> None:
     taken = (
         "debug",
         "idle 600",
-        "plugin passwordfd.so",
-        "plugin /usr/lib/pppd/2.4.9/passwordfd.so",
+        "plugin minconn.so",
+        "plugin /usr/lib/pppd/2.4.9/radius.so",
+        "ipv6-up-script /usr/local/sbin/six-up",
+        "net-down-script /etc/ppp/net-down",
         "radius-config-file /etc/radius 7",
         "10.1.2.3:10.1.2.4",
         'set A="a \' b"',
@@ -931,11 +940,19 @@ SOURCES = [
     ),
     ("credential: b, password: a", "", [f"3:3: tunnels.work.password: {BESIDE.format('credential')}"]),
     ("", "ask-password: yes", ["5:19: tunnels.work.ask-password: expected true or false, got 'yes'; write true"]),
+    ("", "ask-password: s3cret", [f"5:19: tunnels.work.ask-password: expected true or false, got text; {ITSELF}"]),
+    ("", "ask-password: 's3cret'", [f"5:19: tunnels.work.ask-password: expected true or false, got text; {ITSELF}"]),
+    ("", "ask-password: 5678", [f"5:19: tunnels.work.ask-password: expected true or false, got a number; {ITSELF}"]),
+    (
+        "",
+        "ask-password: 'true'",
+        ["5:19: tunnels.work.ask-password: expected true or false, got text 'true'; remove the quotes"],
+    ),
     ("", "askpass: true", ["5:5: tunnels.work.askpass: unknown key; did you mean 'ask-password: true'?"]),
     (
         "",
         "password-file: secret",
-        ["5:20: tunnels.work.password-file: must be a whole path, such as /etc/pptp-work.password"],
+        [f"5:20: tunnels.work.password-file: must be a whole path, such as /etc/pptp-work.password; {ITSELF}"],
     ),
     ("", 'password-file: "/a\\n"', ["5:20: tunnels.work.password-file: must be one line without control characters"]),
     (
@@ -953,7 +970,7 @@ SOURCES = [
             f"credential: {name}",
             [
                 "5:17: tunnels.work.credential: "
-                "must be a name of at most 255 letters, digits, _ . @ + and -, and no path"
+                f"must be a name of at most 255 letters, digits, _ . @ + and -, and no path; {ITSELF}"
             ],
         )
         for name in ("/etc/work", "a/b", "..", "a b", "a:b", "wörk", "a" * 256)
@@ -1057,3 +1074,54 @@ def test_password_in_no_message(loader: type, text: str) -> None:
     else:
         for one in found.tunnels.values():
             assert CANARY not in one.password or CANARY not in repr(one)
+
+
+# What a password looks like to YAML, and how it may stand behind a key that it does not belong to.
+PASSWORDS_ANYWHERE = [
+    *(
+        CANARY,
+        "Zq9canary!",
+        "Zq9 canary",
+        "alice:Zq9canary",
+        "alice@Zq9canary",
+        "Zq9canary:1723",
+        "-Zq9canary",
+        "Zq9..x",
+    ),
+    *("82736455190", "082736455190", "8273.645519", "8273.64.55", "0x8273645519ab", "8_273_645_519", "8273:64:55"),
+    *("1987-06-05", "Zq9canärÿ", "Zq9canary.82736", "!Zq9canary", "&Zq9canary", "*Zq9canary", "#Zq9canary"),
+]
+STYLES = {
+    "plain": "{}",
+    "single": "'{}'",
+    "double": '"{}"',
+    "list": "['{}']",
+    "bare list": "[{}]",
+    "mapping": "{{a: '{}'}}",
+    "key": "{{'{}': a}}",
+    "block": "|\n      {}",
+    "tagged": "!x {}",
+    "control": '"{}\\x07"',
+    "long": "'{0}" + "x" * 300 + "'",
+}
+NEAR = ("server", "username", "domain", "password", "password-file", "credential", "ask-password")
+
+
+@pytest.mark.parametrize("loader", LOADERS)
+@pytest.mark.parametrize("key", NEAR)
+def test_a_password_behind_another_key_is_in_no_message(loader: type, key: str) -> None:
+    """Of the right and of wrong kinds, in a tunnel and under defaults. What a key takes is in no message either."""
+    refused = set()
+    for password, (style, form) in itertools.product(PASSWORDS_ANYWHERE, STYLES.items()):
+        line = f"{key}: {form.format(password)}"
+        lines = [one for one in BASE.splitlines() if not one.strip().startswith(f"{key}:")]
+        if key in {source.name for source in keys.SOURCES}:
+            lines = [one for one in lines if "password:" not in one]
+        whole = "\n".join(lines)
+        for text in (f"{whole}\n    {line}\n    mtu: 1\n", f"defaults:\n    {line}\n{whole}\n    mtu: 1\n"):
+            with using(loader):
+                found = messages(text)
+            assert found, "there is one for mtu at least"
+            assert not any(part in "\n".join(found) for part in (password, "Zq9", "8273", "1987-")), (line, found)
+            refused |= {style} if any(f".{key}" in one for one in found) else set()
+    assert refused >= {"plain", "tagged", "mapping", "key"}

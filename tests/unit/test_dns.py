@@ -39,7 +39,19 @@ def test_which_names(configured: bool | None, domains: tuple[str, ...], search: 
 
 
 def test_a_peer_may_name_anything() -> None:
-    texts = ["10.9.0.1", "0.0.0.0", "127.0.0.53", "224.0.0.1", "169.254.1.1", "::1", "fe80::1", "", "x; y", "10.9.0.1"]
+    texts = [
+        "10.9.0.1",
+        "0.0.0.0",
+        "127.0.0.53",
+        "224.0.0.1",
+        "255.255.255.255",
+        "169.254.1.1",
+        "::1",
+        "fe80::1",
+        "",
+        "x; y",
+        "10.9.0.1",
+    ]
     assert of_peer(texts) == (PEER,)
     assert of_peer(["fd00::53", "10.9.0.1"]) == (SIX, PEER)
 

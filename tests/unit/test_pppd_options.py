@@ -5,6 +5,7 @@ PPTP_MANAGER_EXAMPLES is how many values each property is tried with; 50 without
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shlex
@@ -14,6 +15,7 @@ from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -190,6 +192,39 @@ def test_what_would_break_the_managers_hold_is_refused_by_name() -> None:
     for name in (
         *("nodetach", "updetach", "persist", "demand", "dryrun", "show-options", "--version", "logfd", "logfile"),
         *("ifname", "unit", "pty", "connect", "disconnect", "welcome", "notty", "socket", "file", "call", "multilink"),
+        *(
+            "lcp-restart",
+            "lcp-max-configure",
+            "lcp-max-terminate",
+            "chap-timeout",
+            "connect-delay",
+            "silent",
+            "passive",
+        ),
         *("usepeerdns", "defaultroute", "replacedefaultroute", "defaultroute6", "auth"),
     ):
         assert name in ARGUMENTS and name in options.ADVICE
+
+
+def test_each_plugin_of_debians_is_looked_at() -> None:
+    """pppd's own of both versions, and those of the packages that come with one for a client."""
+    taken = ("minconn.so", "radius.so", "radattr.so", "radrealms.so", "winbind.so", "dhcpv6relay.so")
+    refused = (
+        *("pppoe.so", "rp-pppoe.so", "pppoatm.so", "pppol2tp.so", "openl2tp.so", "passwordfd.so", "passprompt.so"),
+        *("nm-pppd-plugin.so", "nm-pptp-pppd-plugin.so", "nm-l2tp-pppd-plugin.so", "sstp-pppd-plugin.so"),
+        "/usr/lib/connman/scripts/libppp-plugin.so",
+    )
+    for name in taken:
+        assert options.option(f"plugin {name}")
+    for name, folder in itertools.product(refused, ("", "/usr/lib/pppd/2.5.2/", "/usr/lib/x/")):
+        with pytest.raises(BadText, match=r"cannot be used here: .*; use the key '"):
+            options.option(f"plugin {folder if not name.startswith('/') else ''}{name}")
+    installed = {file.name for file in Path("/usr/lib/pppd").glob("*/*.so")}
+    assert installed <= {*taken, *refused}, "a plugin is new to pppd"
+
+
+def test_what_the_manager_sets_for_the_diagnosis_is_not_set_again() -> None:
+    """An extra option stands behind the manager's and would win."""
+    config = TunnelConfig("work", ("a",), "alice", "secret")
+    harmless = {"noipdefault", "nobsdcomp", "nodeflate", "novj", "novjccomp", "hide-password", "set"}
+    assert {name for name in names(written(config)) if name not in options.ADVICE} <= harmless

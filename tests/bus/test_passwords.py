@@ -242,7 +242,9 @@ def redial(world: World, run: str, status: str, *lines: str) -> str:
     """Have the run end so; the next run."""
     world.journal(*lines, "pppd: Exit.")
     world.ended("office", run, status=status)
+    before = world.log().count("ConnectAsked")
     world.begin("Connect", "office")
+    until(lambda: world.log().count("ConnectAsked") > before, "the Connect")  # a new manager asks first who calls
     return world.set_unit("office", "activating", "start", new_run=True)
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import random
 import re
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -55,19 +54,6 @@ SHAPES = {
 }
 STARTS = {**SHAPES, **{f"start{n}": mutated(START, n) for n in range(4)}}
 CALLS = {"twice": CALL + CALL, "starts": START * 3, **{f"call{n}": mutated(CALL, n) for n in range(4)}}
-
-
-@pytest.fixture
-def work() -> Iterator[None]:
-    """A tunnel to the real server that passes before and after, and a manager that is the same one."""
-    lab.configure({"work": lab.ALICE})
-    assert lab.systemctl("start", "pptp@work") == 0, lab.evidence()
-    pid, since = lab.manager_pid(), time.time()
-    yield
-    assert lab.manager_pid() == pid, "the manager runs on"
-    assert lab.active("work") == "active" and lab.passes(), lab.evidence()
-    log = lab.out("journalctl", "-q", "-o", "cat", "-u", "pptp-manager", f"--since=@{since:.6f}")
-    assert "Traceback" not in log and "internal error" not in log, log
 
 
 def ends(plans: dict[str, dict[str, Any]], **keys: Any) -> dict[str, str]:

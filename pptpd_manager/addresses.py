@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from .values import BadText, show
@@ -25,10 +26,17 @@ _OF_A_NAME = "letters, digits, inner hyphens and dots"
 # This machine itself (RFC 1122), groups, and what is nobody's (RFC 1112): no packet to them reaches a server.
 _NO_SERVER = tuple(map(IPv4Network, ("0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/4", "240.0.0.0/4")))
 
+MOST = 8  # addresses of one name: for how long they are tried is not the name server's to say
+
 
 def may_serve(address: IPv4Address) -> bool:
     """Whether a server on another machine can have that address."""
     return not any(address in network for network in _NO_SERVER)
+
+
+def worth_a_try(answer: Iterable[IPv4Address]) -> tuple[IPv4Address, ...]:
+    """The first ones, at most MOST, of a name server's answer which a server can have, each once."""
+    return tuple(dict.fromkeys(filter(may_serve, answer)))[:MOST]
 
 
 def server(text: str) -> str:

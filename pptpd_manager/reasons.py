@@ -102,7 +102,7 @@ NAME_NOT_FOUND = Reason(
     "name-not-found",
     Phase.BEFORE,
     Retry.LATER,
-    "The server's name does not exist.",
+    "The server's name does not exist, or has no IPv4 address.",
     "Check 'server:', and the name server with: getent ahostsv4 {server}",
 )
 NAME_MISLEADS = Reason(

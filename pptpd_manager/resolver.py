@@ -8,7 +8,7 @@ from ipaddress import IPv4Address
 from gi.repository import Gio, GLib
 
 from pptpd_manager import reasons
-from pptpd_manager.addresses import may_serve
+from pptpd_manager.addresses import worth_a_try
 from pptpd_manager.callback import guarded
 from pptpd_manager.reasons import Failure, printable
 
@@ -20,7 +20,7 @@ Found = Callable[[tuple[IPv4Address, ...]], None]
 def resolve(servers: tuple[str, ...], found: Found, failed: Callable[[Failure], None]) -> None:
     """found(addresses), never empty, in the servers' order, each once; or failed(failure), that of the first server.
 
-    An address is its own. By getaddrinfo(3), in threads. Calls back once.
+    Of each server those that are worth_a_try(). An address is its own. By getaddrinfo(3), in threads. Calls back once.
     """
     _Lookup(servers, found, failed)
 
@@ -39,7 +39,7 @@ class _Lookup:
         def answered(resolver: Gio.Resolver, result: Gio.AsyncResult) -> None:
             try:
                 found = [IPv4Address(a.to_string()) for a in resolver.lookup_by_name_with_flags_finish(result)]
-                if good := tuple(filter(may_serve, found)):  # a name server may say anything
+                if good := worth_a_try(found):  # a name server may say anything
                     self._addresses[server] = good
                 else:
                     told = printable(f"{server} is {', '.join(map(str, found))}")

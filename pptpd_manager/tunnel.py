@@ -7,6 +7,7 @@ from enum import Enum
 from ipaddress import IPv4Address
 
 from pptpd_manager import reasons
+from pptpd_manager.addresses import MOST
 from pptpd_manager.config import TunnelConfig
 from pptpd_manager.diagnosis import Exit
 from pptpd_manager.events import Action
@@ -129,7 +130,12 @@ class Tunnel:
 
     @property
     def untried(self) -> tuple[IPv4Address, ...]:
-        """The addresses that have not been tried in this round."""
+        """The addresses that have not been tried in this round.
+
+        None after as many as the servers can have: so a round ends, also when a name server says others each time.
+        """
+        if self.config and len(self.tried) >= MOST * len(self.config.servers):
+            return ()
         return tuple(address for address in self.candidates if address not in self.tried)
 
     @property

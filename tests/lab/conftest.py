@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from difflib import unified_diff
 
@@ -46,3 +47,16 @@ def nothing_left(tables: list[str], request: pytest.FixtureRequest) -> Iterator[
     assert "pptp-" not in lab.out("ip", "-o", "link")
     kinds = ("options*", "names", "password")
     lab.wait_for(lambda: not [path for kind in kinds for path in lab.OPTIONS.glob(f"*.{kind}")], "no file is left")
+
+
+@pytest.fixture
+def work() -> Iterator[None]:
+    """A tunnel to the real server that passes before and after, and a manager that is the same one."""
+    lab.configure({"work": lab.ALICE})
+    assert lab.systemctl("start", "pptp@work") == 0, lab.evidence()
+    pid, since = lab.manager_pid(), time.time()
+    yield
+    assert lab.manager_pid() == pid, "the manager runs on"
+    assert lab.active("work") == "active" and lab.passes(), lab.evidence()
+    log = lab.out("journalctl", "-q", "-o", "cat", "-u", "pptp-manager", f"--since=@{since:.6f}")
+    assert "Traceback" not in log and "internal error" not in log, log

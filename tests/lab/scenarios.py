@@ -64,7 +64,10 @@ APART = {
     "recovery": ("test_recovery.py", "test_sleep.py", "test_uplink.py"),
     "faults": ("test_faults.py",),
     "routing": ("test_routes.py", "test_guard.py", "test_leftovers.py", "test_mtu.py"),
-    "hostile": ("test_option_files.py", "test_hostile_server.py", "test_hostile_callers.py", "test_forged_lines.py"),
+    "hostile": (
+        *("test_option_files.py", "test_hostile_server.py", "test_hostile_names.py"),
+        *("test_hostile_callers.py", "test_forged_lines.py"),
+    ),
     "access": ("test_polkit.py",),
     "secrets": ("test_passwords.py", "test_canary.py"),
     "sandbox": ("test_sandbox.py",),

@@ -1,4 +1,8 @@
-"""Passwords are looked for wherever they might have got to, for each source and through all that can happen."""
+"""Passwords are looked for wherever they might have got to, for each source and through all that can happen.
+
+All of the journal, the bus and the files is searched. Command lines and environments are looked at twenty times a
+second: those of a process that lives for less may be missed. What systemd is to run for the manager is on the bus.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,7 @@ import sys
 import time
 import urllib.parse
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -38,6 +42,10 @@ SEARCHED = (
 SERVER = passwords.SERVER_SECRETS  # the server has to know it, too: this file and no other
 CORE_PATTERN = Path("/proc/sys/kernel/core_pattern")
 CORE = lab.OPTIONS / "core"  # where the manager can write one, in its sandbox
+
+# The source with which the manager logs every event: the one whose password is in events.
+DEBUGGED = "password"
+DROP_IN = Path("/run/systemd/system/pptp-manager.service.d/lab.conf")
 
 # Notes what command lines and environments there are, many times a second, until its standard input is closed.
 SAMPLER = """\
@@ -165,6 +173,21 @@ def up(reason: str) -> int:
     return int(lab.show("work", "MainPID"))
 
 
+@contextmanager
+def debugging() -> Iterator[None]:
+    """The manager with --debug."""
+    DROP_IN.parent.mkdir(parents=True)
+    DROP_IN.write_text("[Service]\nExecStart=\nExecStart=/usr/sbin/pptp-manager --debug\n")
+    lab.out("systemctl", "daemon-reload")
+    lab.out("systemctl", "restart", "pptp-manager")
+    try:
+        yield
+    finally:
+        lab.out("rm", "-r", str(DROP_IN.parent))
+        lab.out("systemctl", "daemon-reload")
+        lab.out("systemctl", "restart", "pptp-manager")
+
+
 def refused(watch: Watch, source: str) -> None:
     """It fails, is tried again, and is given up."""
     if source == "ask-password":
@@ -231,7 +254,7 @@ def crashes(pppd: int) -> None:
     up("all the while")
 
 
-def searched(watch: Watch) -> None:
+def searched(watch: Watch, *, debugged: bool) -> None:
     """Nothing is in what is not a file, and all of it was looked at."""
     for method in (
         "org.freedesktop.DBus.ObjectManager.GetManagedObjects",
@@ -242,6 +265,8 @@ def searched(watch: Watch) -> None:
         watch.run("systemctl", *words, "--no-pager", "pptp@work", "pptp-manager")
     journal = subprocess.run(["journalctl", "-o", "export", "--no-pager"], capture_output=True, check=True).stdout
     assert b"sent [CHAP Response" in journal and b"password ??????" in journal, "pppd was told to tell everything"
+    own = lab.journalctl("-o", "cat", "-u", "pptp-manager", f"--since=@{watch.since:.6f}")
+    assert ("tunnel work: Configured -> " in own) == debugged, "and so was the manager"
     assert b"org.pptpmanager1.Unit" in watch.bus and b"Dial" in watch.bus
     assert b"pppd\0file\0/run/pptp-manager/work.options" in watch.processes
     for what in ("said", "processes", "bus"):
@@ -268,7 +293,12 @@ def test_it_is_only_where_it_must_be(source: str, tmp_path: Path) -> None:
         source, set()
     )
     kept = {KEPT} if source == "ask-password" else set()
-    with passwords.known_to_the_server(f"{DOMAIN}\\{USER}", right := made_up()), watched(tmp_path) as watch:
+    login = f"{DOMAIN}\\{USER}"
+    with (
+        debugging() if source == DEBUGGED else nullcontext(),
+        passwords.known_to_the_server(login, right := made_up()),
+        watched(tmp_path) as watch,
+    ):
         watch.passwords = [made_up(), right]
         configure(source, watch.passwords[0])
         refused(watch, source)
@@ -284,7 +314,7 @@ def test_it_is_only_where_it_must_be(source: str, tmp_path: Path) -> None:
         lab.out("systemctl", "stop", "pptp@work")
         lab.wait_for(lambda: lab.state("work") == "idle", "the manager to hear of it")
         assert watch.files() == always
-    searched(watch)
+    searched(watch, debugged=source == DEBUGGED)
     lab.configure({})
     passwords.remove()
     assert watch.files() == set(), "and with the last tunnel all of it is gone"

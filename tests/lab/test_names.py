@@ -9,12 +9,12 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import commands as lab
 import pytest
+from name_server import dnsmasq
 
 RESOLV = Path("/etc/resolv.conf")
 PROGRAM = Path("/usr/sbin/resolvconf")  # systemd-resolved's package has a link of that name
@@ -36,12 +36,8 @@ class Servers:
     def _begin(
         self, stack: contextlib.ExitStack, side: str, namespace: str, listen: str, domain: str, answer: str
     ) -> None:
-        options = [f"--listen-address={listen}", f"--address=/{domain}/{answer}", f"--local=/{domain}/"]
-        options += ["--conf-file=/dev/null", "--no-resolv", "--no-hosts", "--bind-interfaces", "--pid-file="]
-        options += ["--keep-in-foreground", "--user=root", "--log-queries", f"--log-facility={self._logs[side]}"]
-        process = stack.enter_context(subprocess.Popen(["ip", "netns", "exec", namespace, "dnsmasq", *options]))
-        stack.callback(process.terminate)
-        lab.wait_for(lambda: "started" in self.asked(side), f"the DNS server {side}")
+        options = (f"--address=/{domain}/{answer}", f"--local=/{domain}/")
+        stack.enter_context(dnsmasq(namespace, listen, self._logs[side], *options))
 
     def asked(self, side: str) -> str:
         """The log of one."""

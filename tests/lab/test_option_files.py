@@ -71,7 +71,7 @@ def effective(tmp_path: Path, content: bytes) -> dict[str, str]:
         assert re.search("invalid numeric parameter|missing = in name=value", shown), (content, shown)
         return {}
     found: dict[str, str] = {}
-    for text in re.findall(r"^(.*?)\t\t# \(from .*\)$", shown, re.MULTILINE):
+    for text in re.findall(r"^(.*?)\n?\t\t# \(from .*\)$", shown, re.MULTILINE):  # it breaks what is too long
         name, _, argument = text.partition(" ")
         found[name] = argument
     return found
@@ -87,24 +87,90 @@ def quoted(text: str) -> str:
     return "".join(shown).encode("latin-1").decode(errors="surrogateescape")
 
 
+def word(tmp_path: Path, text: bytes) -> bytes:
+    """The one word that pppd reads in text: it complains of a number that is none, in up to 900 bytes as they are.
+
+    So what it would not show, or would cut, is seen whole.
+    """
+    path = tmp_path / "word"
+    path.write_bytes(b"mtu lab" + text + b"\n")
+    done = subprocess.run([*PPPD, "file", str(path), "dryrun"], capture_output=True, timeout=60, check=False)
+    begin, end = b"pppd: invalid numeric parameter 'lab", b"' for mtu option\n"
+    assert done.returncode == 2 and done.stderr.startswith(begin) and done.stderr.endswith(end), (text, done.stderr)
+    return done.stderr.removeprefix(begin).removesuffix(end)
+
+
+def arguments(content: bytes) -> dict[str, bytes]:
+    """What stands in an option file behind the name of each option."""
+    lines = (line.partition(b" ") for line in content.splitlines() if not line.startswith(b"#"))
+    return {name.decode(): rest for name, _, rest in lines}
+
+
+def configured(number: int, text: str, other: str) -> tuple[TunnelConfig, bytes]:
+    """A tunnel with both texts, by turns in each key that may be any text; and the password, if from elsewhere."""
+    password = other.encode()
+    return [
+        (replace(BASE, username=text, password=other), b""),
+        (replace(BASE, username=text, password="", password_file=other), password),
+        (replace(BASE, username=text, password="", credential=other), password),
+        (replace(BASE, username="x", domain=text, password="", ask_password=True), password),
+    ][number % 4]
+
+
 def test_every_text_is_one_word_for_pppd(tmp_path: Path) -> None:
-    """User and password by turns: a password is not shown, and written in the same way."""
+    """In the keys by turns. No other option is in effect than with harmless texts."""
     print("seed", SEED)
     some = texts()
-    known: set[str] = set()
+    plain = effective(tmp_path, pppd.options(BASE, RUN, ADDRESS))
     for number in range(EXAMPLES):
-        text = next(some) if number else "alice"
-        config = replace(BASE, username=text, password=next(some))
-        content = pppd.options(config, RUN, ADDRESS)
+        text, other = next(some), next(some)
+        config, password = configured(number, text, other)
+        content = pppd.options(config, RUN, ADDRESS, password=password)
         found = effective(tmp_path, content)
-        known = known or set(found)
-        read = {name: (arguments or [""])[0] for name, *arguments in getword.parsed(content, getword.table())}
-        assert found["user"] == quoted(text) == quoted(read["user"]), text
-        assert found["pty"] == quoted(f"exec {pppd.CALL} work-01234567 {ADDRESS}")
-        assert set(found) == known, "no other option"
-        for name in ("ifname", "linkname", "ipparam", "remotename", "mtu", "mru", "lcp-restart"):
-            assert found[name] == read[name]
-        assert found["password"] == "??????"
+        read = {name: (given or [""])[0] for name, *given in getword.parsed(content, getword.table())}
+        assert found["user"] == quoted(config.login) == quoted(read["user"]), text
+        assert set(found) == set(plain), "no other option"
+        assert {name: value for name, value in found.items() if name != "user"} == {
+            name: value for name, value in plain.items() if name != "user"
+        }
+        secret = config.password.encode() or password
+        assert word(tmp_path, arguments(content)["password"]) == secret, "pppd shows ?????? of it"
+
+
+def test_the_longest_texts_are_one_word_for_pppd(tmp_path: Path) -> None:
+    """255 bytes of a login and of a password, 1000 of an extra option: the most that the configuration takes."""
+    chance = random.Random(SEED)
+    plain = effective(tmp_path, pppd.options(BASE, RUN, ADDRESS))
+    for number in range(max(5, EXAMPLES // 10)):
+        text, other = ("".join(chance.choices(NASTY, k=255)).encode()[:255].decode(errors="ignore") for _ in range(2))
+        config, password = configured(number, text, other)
+        extra = f"set LAB={'x' * (1000 - len('set LAB='))}"
+        config = replace(config, pppd_options=(extra,))
+        content = pppd.options(config, RUN, ADDRESS, password=password)
+        found = effective(tmp_path, content)
+        assert set(plain) < set(found) and {name[:6] for name in set(found) - set(plain)} == {"LAB=xx"}
+        lines = arguments(content)
+        assert word(tmp_path, lines["user"]) == config.login.encode()
+        assert word(tmp_path, lines["password"]) == config.password.encode() or password
+        assert options.option(extra) == extra and len(extra) == 1000
+
+
+def test_four_kilobytes_are_refused_and_would_be_no_other_option(tmp_path: Path) -> None:
+    """pppd itself cuts a word at 1023 bytes, and takes none of what is behind for another one."""
+    text = ("x\" persist # '\n persist\n" * 200)[:4096]
+    keys = {"username": text, "password": text, "domain": text, "server": text, "pppd-options": [f"idle {text}"]}
+    lab.write({name: {**lab.ALICE, key: value} for name, (key, value) in zip("abcde", keys.items(), strict=True)})
+    done = lab.run("pptp-manager", "--check")
+    told = {line.split(": ")[1].partition("[")[0] for line in done.stderr.splitlines()}
+    assert done.returncode == 78
+    assert told == {f"tunnels.{name}.{key}" for name, key in zip("abcde", keys, strict=True)}, done.stderr
+    assert len(done.stderr) < 2000, done.stderr
+    plain = effective(tmp_path, pppd.options(BASE, RUN, ADDRESS))
+    for number in range(4):
+        config, password = configured(number, text, text)
+        found = effective(tmp_path, pppd.options(config, RUN, ADDRESS, password=password))
+        assert set(found) == set(plain)
+        assert quoted(config.login).startswith(found["user"])
 
 
 def test_an_extra_option_is_that_one_alone(tmp_path: Path) -> None:

@@ -348,6 +348,21 @@ def test_who_leaves_takes_the_prompt_away() -> None:
     assert idle()
 
 
+def test_polkit_crashes_while_somebody_is_asked() -> None:
+    """That is a no, at once; the next call has D-Bus start another one, which is asked."""
+    with terminal("erin", "Connect", "work") as seen:
+        seen.wait_for("Password: ")
+        pid = lab.of_unit("polkit.service", "MainPID")
+        os.kill(pid, signal.SIGKILL)
+        killed = time.monotonic()
+        assert seen.status() == 1
+        assert time.monotonic() - killed < 10, "not only when its answer is late"
+        assert f"Call failed: {DENIED}" in seen.text, seen.text
+    assert idle()
+    assert call("erin", "Connect", "work").startswith(needs("connect tunnel 'work'", "connect"))
+    assert lab.of_unit("polkit.service", "MainPID") not in (0, pid)
+
+
 def test_the_tunnel_goes_while_somebody_is_asked() -> None:
     with terminal("erin", "Connect", "work") as seen:
         seen.wait_for("Password: ")

@@ -18,7 +18,7 @@ import probe
 import pytest
 
 PROBE = ["/usr/bin/python3", probe.__file__]
-NET_ADMIN, NET_RAW = 1 << 12, 1 << 13  # linux/capability.h
+NET_ADMIN, NET_RAW, SYS_MODULE = 1 << 12, 1 << 13, 1 << 16  # linux/capability.h
 README = Path(__file__).parents[2].joinpath("README.md").read_text()
 MOST = {"pptp-manager": 2.0, "pptp@work": 4.0, "pptp-guard": 1.5, "pptp-modules": 2.0}  # in README.md's order
 # Of all that the probe tries, what is as it would be without a sandbox.
@@ -36,13 +36,21 @@ FREE = {
     | {"create in /run", "create in /tmp", "create in /var/tmp"}
     | {"write /etc/ppp/resolv.conf", "write /proc/sys/net/ipv4/ip_forward"},
     "pptp-guard": {"open /dev/null", "open /dev/ptmx", "AF_NETLINK", "see /tmp"},
+    "pptp-modules": {"open /dev/null", "open /dev/ptmx", "see /tmp"}
+    # What it is there for.
+    | {"load a module", "unload a module", "see /usr/lib/modules"},
 }
 # systemd 252 has the empty folders of ProtectHome=tmpfs writable, though nothing in them lasts; 257 has the links'
 # settings in /sys writable, which are CAP_NET_ADMIN's.
 NEW = 257
 MORE_FREE_BEFORE = {"pptp@work": {"create in /home", "create in /root"}}
-MORE_FREE_SINCE = {"write /sys/class/net/uplink/mtu"}
-CAPABILITIES = {"pptp-manager": NET_ADMIN, "pptp@work": NET_ADMIN | NET_RAW, "pptp-guard": NET_ADMIN}
+MORE_FREE_SINCE = {unit: {"write /sys/class/net/uplink/mtu"} for unit in FREE if unit != "pptp-modules"}  # no network
+CAPABILITIES = {
+    "pptp-manager": NET_ADMIN,
+    "pptp@work": NET_ADMIN | NET_RAW,
+    "pptp-guard": NET_ADMIN,
+    "pptp-modules": SYS_MODULE,
+}
 DENIALS = {"EPERM", "EACCES", "EROFS", "ENOENT", "EAFNOSUPPORT"}
 # Where this kernel has nothing to open, another error than a sandbox's.
 WITHOUT = {
@@ -135,8 +143,8 @@ def test_all_else_is_refused(control: dict[str, str], unit: str) -> None:
     assert capabilities(found["status"]) == expected
     assert (found["status"]["NoNewPrivs"], found["status"]["Seccomp"]) == ("1", "2")
     since = int(lab.out("systemctl", "--version").split()[1]) >= NEW
-    more = MORE_FREE_SINCE if since else MORE_FREE_BEFORE.get(unit, set())
-    assert free(found["tried"], control) == FREE[unit] | more
+    more = MORE_FREE_SINCE if since else MORE_FREE_BEFORE
+    assert free(found["tried"], control) == FREE[unit] | more.get(unit, set())
     denied = {name: what for name, what in found["tried"].items() if what != control[name]}
     print(f"{unit}: " + ", ".join(f"{name}: {what}" for name, what in denied.items()))
 

@@ -9,6 +9,7 @@ from typing import get_args
 import pytest
 
 from pptpd_manager import reasons
+from pptpd_manager.addresses import MOST
 from pptpd_manager.config import Mppe
 from pptpd_manager.diagnosis import Exit, Line
 from pptpd_manager.events import (
@@ -427,6 +428,33 @@ def test_without_persist_every_address_is_tried_once() -> None:
     story.then(DialAsked("r2"), Resolved("r2", HOST, BOTH), PathFound("r2", SECOND, PATH), Knocked("r2", SECOND))
     story.then(Prepared("r2"), RunEnded("r2", Exit("exited", "16")), LogRead("r2", BUSY))
     assert story.state() is State.FAILED
+
+
+def others(number: int) -> tuple[IPv4Address, IPv4Address]:
+    """Two addresses, for each number others."""
+    first = IPv4Address("198.51.100.0") + 2 * number
+    return first, first + 1
+
+
+def test_other_addresses_at_each_question_are_tried_without_a_pause_for_one_round_only() -> None:
+    story = Story(replace(CONFIG_WORK, persist=False))
+    for number in range(MOST):
+        run, (address, _) = f"r{number}", others(number)
+        assert story.state() in (State.IDLE, State.WAITING) and story.t.not_before <= story.now
+        story.then(DialAsked(run), Resolved(run, HOST, others(number)), PathFound(run, address, PATH))
+        story.then(Knocked(run, address), Prepared(run), RunEnded(run, Exit("exited", "16")), LogRead(run, BUSY))
+    assert story.state() is State.FAILED and len(story.t.tried) == MOST
+
+
+def test_other_addresses_at_each_question_are_knocked_at_without_a_pause_for_one_round_only() -> None:
+    story = Story().failing("r1").then(DialAsked("r2", KNOCKING + last(reasons.TCP_REFUSED, target=None)), after=1)
+    for number in range(MOST - 1):  # the first one was called
+        assert story.actions == [Resolve("r2", HOST)]
+        address, _ = others(number)
+        story.then(Resolved("r2", HOST, others(number)), PathFound("r2", address, PATH))
+        assert story.actions == [Knock("r2", address)]
+        story.then(Knocked("r2", address, Failure(reasons.TCP_REFUSED)))
+    assert story.actions == [StartTimer(Timer.PAUSE, 2.5)]
 
 
 def test_an_address_without_a_route_is_passed_over() -> None:

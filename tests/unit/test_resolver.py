@@ -9,7 +9,7 @@ import pytest
 from gi.repository import Gio
 
 from pptpd_manager import reasons, resolver
-from pptpd_manager.addresses import may_serve
+from pptpd_manager.addresses import MOST, may_serve
 from pptpd_manager.reasons import Failure
 
 BAD = ("0.0.0.0", "0.1.2.3", "127.0.0.1", "127.0.0.53", "224.0.0.1", "239.1.1.1", "240.0.0.1", "255.255.255.255")
@@ -48,3 +48,10 @@ def test_no_server_can_be_there(monkeypatch: pytest.MonkeyPatch, address: str) -
 def test_a_message_about_many_addresses_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     failure = resolved(monkeypatch, *(f"127.0.{n}.1" for n in range(100)))
     assert isinstance(failure, Failure) and len(failure.detail) == 120
+
+
+def test_of_many_addresses_the_first_ones_are_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that no server can have do not count, nor does the same one again."""
+    many = [f"192.0.2.{n}" for n in range(1, 201)]
+    told = [address for n, one in enumerate(many) for address in (one, one, f"127.0.0.{n % 256}")]
+    assert resolved(monkeypatch, *told) == tuple(map(IPv4Address, many[:MOST]))

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from pptpd_manager import journal, occasions, privatefile
 from pptpd_manager.config import name_fault
+from pptpd_manager.keptfiles import KeptFiles
 from pptpd_manager.occasions import Agenda, Occasion
 from pptpd_manager.transient import Transient
 from pptpd_manager.tunnel import Tunnel
@@ -28,9 +29,9 @@ HOOK_SECONDS = 30.0  # for each command
 class Callouts:
     """What hooks know and are to be told, by tunnel."""
 
-    def __init__(self, transient: Transient, directory: str) -> None:
+    def __init__(self, transient: Transient, files: KeptFiles, directory: str) -> None:
         """directory: of the files; it exists."""
-        self._transient, self._directory = transient, Path(directory)
+        self._transient, self._files, self._directory = transient, files, Path(directory)
         self._agendas: dict[str, Agenda] = {}
         self._running: set[str] = set()
         self._begun = False
@@ -104,14 +105,14 @@ class Callouts:
         path = self._directory / f"{name}.hooks"
         if agenda == Agenda():
             self._agendas.pop(name, None)
-            privatefile.remove(path)
+            self._files.remove(path)
             return
         self._agendas[name] = agenda
-        try:
-            privatefile.write(path, occasions.encode(agenda))
-        except OSError as error:
+
+        def failed(error: OSError) -> None:
             log.warning("tunnel %s: %s cannot be written: %s", name, path, error.strerror, extra=_fields(name))
-            privatefile.remove(path)
+
+        self._files.write(path, occasions.encode(agenda), failed)
 
 
 def _fields(name: str) -> dict[str, dict[str, str]]:

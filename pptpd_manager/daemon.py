@@ -18,6 +18,7 @@ from pptpd_manager.callback import guarded
 from pptpd_manager.callouts import Callouts
 from pptpd_manager.engine import Edges, Engine
 from pptpd_manager.events import Configured
+from pptpd_manager.keptfiles import KeptFiles
 from pptpd_manager.logind import Logind
 from pptpd_manager.names import Names
 from pptpd_manager.netlink import Netlink
@@ -58,11 +59,12 @@ class _Daemon:
         self._con = self._bus.con
         self._con.set_exit_on_close(False)
         self._con.connect("closed", self._bus_lost)
-        self._settings = Settings(path, os.path.join(runtime, "accepted.yaml"))
+        timers = Timers()
+        files = KeptFiles(timers)
+        self._settings = Settings(path, os.path.join(runtime, "accepted.yaml"), files)
         self._settings.load()
         if self._settings.problems:
             self._settings.recover()
-        timers = Timers()
         self._units = Units(self._con, self._unit_changed)
         self._netlink = Netlink(self._links_changed, self._routes_changed)
         self._nft = Nft(runtime, self._clamped)
@@ -71,13 +73,13 @@ class _Daemon:
             units=self._units,
             netlink=self._netlink,
             files=OptionFiles(runtime),
-            passwords=Passwords(transient, runtime),
+            passwords=Passwords(transient, files, runtime),
             timers=timers,
             processes=Processes(),
             readings=journal.Readings(),
             nft=self._nft,
-            names=Names(self._con, transient, runtime),
-            callouts=Callouts(transient, runtime),
+            names=Names(self._con, transient, files, runtime),
+            callouts=Callouts(transient, files, runtime),
             clock=time.monotonic,
         )
         self._engine = Engine(edges)

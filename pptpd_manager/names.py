@@ -19,6 +19,7 @@ from gi.repository import Gio
 from pptpd_manager import dns, journal, privatefile, resolvconf
 from pptpd_manager.config import TunnelConfig
 from pptpd_manager.dns import LinkDns
+from pptpd_manager.keptfiles import KeptFiles
 from pptpd_manager.reasons import printable
 from pptpd_manager.resolved import Resolved
 from pptpd_manager.routing import MAIN_TABLE
@@ -68,8 +69,8 @@ class _Way:
 class Names:
     """attach() comes first, then sync(). The tunnels are looked at only."""
 
-    def __init__(self, con: Gio.DBusConnection, transient: Transient, directory: str) -> None:
-        self._directory = Path(directory)
+    def __init__(self, con: Gio.DBusConnection, transient: Transient, files: KeptFiles, directory: str) -> None:
+        self._files, self._directory = files, Path(directory)
         self._records: dict[str, Record] = {}
         self._told: dict[str, tuple[int, LinkDns]] = {}  # to resolved, as long as that one runs
         self._failed: dict[str, tuple[LinkDns, str]] = {}
@@ -224,16 +225,17 @@ class Names:
     def _keep(self, name: str, record: Record) -> None:
         """Have the next manager know of it, too."""
         self._records[name] = record
-        try:
-            privatefile.write(self._path(name), encode(record))
-        except OSError as error:
-            log.warning("tunnel %s: %s: %s", name, self._path(name), error.strerror)
+
+        def failed(error: OSError) -> None:
+            log.warning("tunnel %s: %s cannot be written: %s", name, self._path(name), error.strerror)
+
+        self._files.write(self._path(name), encode(record), failed, outdated=True)
 
     def _forget(self, name: str) -> None:
         """The run is over."""
         del self._records[name]
         self._told.pop(name, None)
-        privatefile.remove(self._path(name))
+        self._files.remove(self._path(name))
 
     def _path(self, name: str) -> Path:
         return self._directory / f"{name}.names"

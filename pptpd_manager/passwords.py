@@ -17,6 +17,7 @@ from pathlib import Path
 from pptpd_manager import journal, passwordfile, privatefile, reasons, secret
 from pptpd_manager.config import TunnelConfig
 from pptpd_manager.events import PROMPT_SECONDS
+from pptpd_manager.keptfiles import KeptFiles
 from pptpd_manager.reasons import Failure
 from pptpd_manager.transient import EXITED, End, Transient
 from pptpd_manager.units import unit_name
@@ -33,9 +34,9 @@ Then = Callable[[bytes | Failure], None]
 class Passwords:
     """What is known of the tunnels' passwords, by tunnel."""
 
-    def __init__(self, transient: Transient, directory: str) -> None:
+    def __init__(self, transient: Transient, files: KeptFiles, directory: str) -> None:
         """directory: of the files; it exists."""
-        self._transient, self._directory = transient, Path(directory)
+        self._transient, self._files, self._directory = transient, files, Path(directory)
         self._kept: dict[str, bytes] = {}
         self._asking: dict[str, object] = {}
 
@@ -140,12 +141,13 @@ class Passwords:
     def keep(self, tunnel: str, password: bytes) -> None:
         """Have the tunnel's password until forget(), also in the next manager."""
         self._kept[tunnel] = password
-        try:
-            privatefile.write(self._path(tunnel), password)
-        except OSError as error:
+
+        def failed(error: OSError) -> None:
             fields = journal.of_tunnel(tunnel, unit_name(tunnel))
-            text = "tunnel %s: the next manager will ask for the password again: %s: %s"
+            text = "tunnel %s: the next manager would ask for the password again: %s: %s"
             log.warning(text, tunnel, self._path(tunnel), error.strerror, extra=fields)
+
+        self._files.write(self._path(tunnel), password, failed)
 
     def recall(self, tunnel: str) -> bool:
         """Whether the tunnel's password is kept, by an earlier manager perhaps."""
@@ -159,7 +161,7 @@ class Passwords:
     def forget(self, tunnel: str) -> None:
         """Do not have the tunnel's password any more."""
         self._kept.pop(tunnel, None)
-        privatefile.remove(self._path(tunnel))
+        self._files.remove(self._path(tunnel))
 
     def tunnels(self) -> list[str]:
         """The tunnels whose password is kept in a file."""

@@ -9,8 +9,9 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from pptpd_manager import configfile, privatefile, reasons
+from pptpd_manager import configfile, reasons
 from pptpd_manager.config import Config, ConfigError, parse
+from pptpd_manager.keptfiles import KeptFiles
 from pptpd_manager.reasons import Failure, printable
 
 log = logging.getLogger(__name__)
@@ -21,9 +22,9 @@ PROBLEM_CHARACTERS = 400  # of one problem in a reason; its end says how to mend
 class Settings:
     """config: in force; problems: of the file as last read, empty when that is what is in force."""
 
-    def __init__(self, path: str, accepted: str) -> None:
+    def __init__(self, path: str, accepted: str, files: KeptFiles) -> None:
         """path: the file; accepted: where to keep the last good one."""
-        self.path, self._accepted = path, Path(accepted)
+        self.path, self._accepted, self._files = path, Path(accepted), files
         self.config = Config({})
         self.problems: tuple[str, ...] = ()
 
@@ -59,8 +60,7 @@ class Settings:
         log.warning("going on with the configuration that was good last: %s", ", ".join(self.config.tunnels))
 
     def _keep(self, text: str) -> None:
-        try:
-            privatefile.write(self._accepted, text.encode())
-        except OSError as error:
+        def failed(error: OSError) -> None:
             log.warning("the good configuration cannot be kept for a restart: %s", error)
-            privatefile.remove(self._accepted)  # better none than one that is out of date
+
+        self._files.write(self._accepted, text.encode(), failed)

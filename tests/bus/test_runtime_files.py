@@ -87,4 +87,6 @@ def test_a_full_disk(bare: World) -> None:
         noted
     )
     bare.expected = noted
+    accepted = bare.inside("test", "-s", f"{runtime}/accepted.yaml")
+    until(lambda: subprocess.run(accepted).returncode == 0, "what could not be written to be written")
     assert "Traceback" not in bare.log()

@@ -12,8 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pptpd_manager import names, occasions, pppd, privatefile
+from pptpd_manager.keptfiles import KeptFiles
 from pptpd_manager.optionfile import OptionFiles
 from pptpd_manager.settings import Settings
+from pptpd_manager.timers import Timers
 
 
 def directory(path: Path) -> None:
@@ -132,7 +134,7 @@ def test_the_last_good_configuration(tmp_path: Path, make: Make) -> None:
     good = tmp_path / "file.yaml"
     good.write_text("tunnels: {}\n")
     good.chmod(0o600)
-    settings = Settings(str(good), str(tmp_path / "accepted.yaml"))
+    settings = Settings(str(good), str(tmp_path / "accepted.yaml"), KeptFiles(Timers()))
     settings.recover()
     assert not settings.config.tunnels
     settings.load()

@@ -10,8 +10,10 @@ import pytest
 
 from pptpd_manager import reasons
 from pptpd_manager.config import Config
+from pptpd_manager.keptfiles import KeptFiles
 from pptpd_manager.reasons import Failure, printable
 from pptpd_manager.settings import Settings
+from pptpd_manager.timers import Timers
 
 GOOD = "tunnels:\n  a: {server: a.example, username: u, password: p}\n"
 OTHER = "tunnels:\n  b: {server: b.example, username: u, password: p}\n"
@@ -29,7 +31,7 @@ def file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def settings(file: Path, tmp_path: Path) -> Settings:
-    return Settings(str(file), str(tmp_path / "accepted.yaml"))
+    return Settings(str(file), str(tmp_path / "accepted.yaml"), KeptFiles(Timers()))
 
 
 def broken(file: Path) -> tuple[str, ...]:
@@ -75,7 +77,7 @@ def test_a_broken_file_changes_nothing_but_problems(
 def test_recover(settings: Settings, file: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     settings.load()
     file.write_text(BROKEN)
-    anew = Settings(str(file), str(tmp_path / "accepted.yaml"))
+    anew = Settings(str(file), str(tmp_path / "accepted.yaml"), KeptFiles(Timers()))
     anew.load()
     caplog.clear()
     anew.recover()
@@ -99,7 +101,7 @@ def test_nothing_to_recover(settings: Settings, file: Path, tmp_path: Path, acce
 def test_a_good_configuration_counts_also_when_it_cannot_be_kept(
     file: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    settings = Settings(str(file), str(tmp_path / "gone/accepted.yaml"))
+    settings = Settings(str(file), str(tmp_path / "gone/accepted.yaml"), KeptFiles(Timers()))
     settings.load()
     assert (list(settings.config.tunnels), settings.problems) == (["a"], ())
     (record,) = caplog.records

@@ -86,6 +86,7 @@ class Engine:
         self._tables = Tables(edges.netlink, edges.timers, edges.clock, self.sync_routes)
         self._file_order: tuple[str, ...] = ()  # of the tunnels in the file
         self._due: set[str] = set()  # tunnels whose units run, or are about to
+        self._stops: set[str] = set()  # ... and are to stop as soon as systemd begins with it
         self._adopting = True  # until then nobody knows which routes are wanted
         self._configuring = False  # until then only some of the tunnels have their new configuration
         self._asleep = False
@@ -198,6 +199,7 @@ class Engine:
             and not any(queued == name for queued, _ in self._queue)
         ):
             del self.tunnels[name]
+            self._stops.discard(name)
             self._edges.processes.forget(name)
             self._paths.forget(name)
             self._bounds.forget(name)
@@ -290,12 +292,14 @@ class Engine:
         """The unit is in that state; one that systemd is about to start is not taken for stopped, nor the reverse."""
         self._shutdown = unit.shutdown if unit.active == "inactive" else self._shutdown
         self._note_due(name, unit)
+        if name in self._stops and not unit.stops:
+            self._accepted(name)
         if name in self.tunnels and not unit.starts and not unit.stops:
             self.feed(name, events.UnitChanged(unit.active, unit.sub, unit.run, unit.given_up))
 
     def is_leaving(self, name: str) -> bool:
         """Whether systemd has been told to end the run of that tunnel, and has not yet."""
-        return name in self.tunnels and self.tunnels[name].leaving
+        return name in self._stops or (name in self.tunnels and self.tunnels[name].leaving)
 
     def _note_due(self, name: str, unit: UnitState) -> None:
         """Note whether the unit is about to run, or does: its tunnel is guarded also before its process has asked."""
@@ -615,13 +619,23 @@ class Engine:
                 self.observer.told(name, action.failure)
 
     def _accepted(self, name: str) -> None:
+        self._stops.discard(name)
         if name in self.tunnels:
             self.feed(name, events.UnitAccepted())
 
     def _look_at(self, name: str) -> None:
-        """A unit that was down already tells of no change, so it is looked at."""
-        self._accepted(name)
-        self._edges.units.state(name, lambda unit: self.unit_changed(name, unit) if unit else None)
+        """A unit that was down already tells of no change, so it is looked at.
+
+        While the stop has not begun, a run that has may still ask to dial: it is halted until then.
+        """
+
+        def told(unit: UnitState | None) -> None:
+            if unit is None:
+                return self._accepted(name)
+            self._stops.add(name)
+            self.unit_changed(name, unit)
+
+        self._edges.units.state(name, told)
 
     def _unit_refused(self, name: str, text: str) -> None:
         log.warning("systemd refuses: %s", text, extra=journal.of_tunnel(name, unit_name(name)))

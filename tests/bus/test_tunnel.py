@@ -5,7 +5,7 @@ from __future__ import annotations
 import stat
 
 from .clients import RemoteError, until
-from .world import CANARY, ERROR, PATH, SERVER, UNIT, World, tunnel_path
+from .world import CANARY, CONFIG, ERROR, PATH, SERVER, UNIT, World, tunnel_path
 
 ROUTE = "192.168.10.0/24 dev pptp-office proto 172 scope link"
 OUTSIDE = "default via 192.0.2.1 dev wan0 metric 100"
@@ -287,3 +287,25 @@ def test_a_start_that_overtakes_a_disconnect_is_told_to_its_caller(up: World) ->
     assert up.properties("office")["LastError"] == ("", "", "", 0), "a stop is no failure"
     up.finish("office", run)
     up.answered(connect)
+
+
+def test_a_disconnect_while_the_run_begins_that_is_to_tell_systemd_of_the_end(bare: World) -> None:
+    """The stop is accepted before it begins, and that run may still ask to dial: it is no start that overtook it."""
+    bare.configure(CONFIG.replace("routes:", "persist: false\n    routes:", 1))
+    bare.start()
+    run = bare.bring_up("office")
+    bare.journal("pppd: Modem hangup", "pppd: Exit.")
+    bare.link_down("office")
+    bare.ended("office", run, status="16")
+    run = bare.set_unit("office", "activating", "start", new_run=True)
+    until(lambda: bare.state("office") == "failed", "the reason")
+    bare.behave("StopUnit", "queue")
+    disconnect = bare.begin("Disconnect", "office")
+    bare.wait_for_order("StopUnit", "pptp@office.service", "replace")
+    bare.ask_to_dial("office", run)
+    until(lambda: bare.state("office") == "stopping", "the run to be halted")
+    bare.set_unit("office", "deactivating", "stop-sigterm")
+    bare.ended("office", run, "killed", "TERM")
+    bare.set_unit("office", "inactive", "dead")
+    assert bare.answered(disconnect) is None and bare.state("office") == "idle"
+    bare.expected = ["ERROR: tunnel office: failed: The server ended the session. See the server's log"]

@@ -19,7 +19,6 @@ from pptpd_manager.accounts import Accounts
 from pptpd_manager.answers import Answers, Key
 from pptpd_manager.authorization import (
     ROOT,
-    Action,
     Answer,
     Ask,
     Caller,
@@ -60,11 +59,12 @@ class Admission:
         request: what is asked for, as things are now; asked for again after every answer. Raises DBusError when it
         makes no sense (any more).
         """
-        request()  # for what makes no sense nobody needs to be asked
+        asked = request()  # for what makes no sense nobody needs to be asked
+        key = Key(call.sender, asked.action, asked.tunnel)
 
         def known(caller: Caller | None) -> None:
             if not call.done:
-                _Check(self, call, request, method, caller).proceed()
+                _Check(self, call, key, request, method, caller).proceed()
 
         self.callers.of(call.sender, known)
 
@@ -76,12 +76,13 @@ class _Check:
         self,
         admission: Admission,
         call: Call,
+        key: Key,
         request: Callable[[], Request],
         method: Method,
         caller: Caller | None,
     ) -> None:
         self._admission, self._call, self._request, self._method = admission, call, request, method
-        self._caller = caller
+        self._key, self._caller = key, caller
         self._uid = caller.uid if caller else ROOT
         self._ids: Ids | None = None
         self._answer: Answer | None = None
@@ -91,7 +92,6 @@ class _Check:
         self._began = self._over = False
         self._asked = False  # polkit, and it has not answered yet
         self._cancel = _nothing
-        self._key = Key(call.sender, Action.RELOAD, "")
         self._timer = object()  # a key that does not keep this and the call
         call.when_ended(lambda: self._end(REFUSED_SECONDS))  # by whoever: the caller may have left
 
@@ -149,7 +149,6 @@ class _Check:
 
     def _have_asked(self, request: Request, prompt: bool) -> None:
         self._prompt = prompt
-        self._key = self._key._replace(action=request.action, tunnel=request.tunnel)
         if not prompt and (known := self._admission.answers.known(self._key)):
             return self._take(known)
         self._admission.timers.start(self._timer, PROMPT_SECONDS if prompt else ANSWER_SECONDS, self._run_out)

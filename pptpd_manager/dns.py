@@ -83,9 +83,11 @@ def of_peer(texts: Iterable[str]) -> tuple[Address, ...]:
             address = ip_address(text)
         except ValueError:
             continue
-        if isinstance(address, IPv4Address) and not addresses.may_serve(address):
-            continue
-        if not (address.is_unspecified or address.is_loopback or address.is_multicast or address.is_link_local):
+        if isinstance(address, IPv4Address):
+            may_serve = addresses.may_serve(address)
+        else:
+            may_serve = not (address.is_unspecified or address.is_loopback or address.is_multicast)
+        if may_serve and not address.is_link_local:
             found.append(address)
     return tuple(dict.fromkeys(found))
 

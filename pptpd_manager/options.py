@@ -118,9 +118,8 @@ _ASKS = "it takes the password from elsewhere; use the key 'password', 'password
 # Of ppp 2.4.9 and 2.5.2 (pppd/plugins), network-manager, network-manager-pptp, -l2tp and -sstp, connman, sstp-client.
 PLUGINS: Mapping[re.Pattern[str], str] = MappingProxyType(
     {
-        re.compile(r"(rp-)?pppoe\.so|pppoatm\.so|pppol2tp\.so|openl2tp\.so"): _CHANNEL,
+        re.compile(r"(rp-)?pppoe\.so|pppoatm\.so|pppol2tp\.so|openl2tp\.so|sstp-pppd-plugin\.so"): _CHANNEL,
         re.compile(r"passwordfd\.so|passprompt\.so|nm-.*pppd-plugin\.so|libppp-plugin\.so"): _ASKS,
-        re.compile(r"sstp-pppd-plugin\.so"): _CHANNEL,
     }
 )
 """Names of pppd's plugins that are refused -> why, and what to use."""

@@ -190,12 +190,18 @@ def test_nobody_is_asked_for_the_tunnels_password_before_polkit_says_yes(
     assert refused(bare, pending) == DENIED
     assert bare.ordered() == [] and bare.services() == []
     polkit.behave("yes")
-    begin(nobody, "Connect", "office")
-    bare.wait_for_order("StartUnit", "pptp@office.service", "replace")
-    run = bare.run_of("office")
-    assert bare.dial("office", run) == f"wait {PROMPTING}"
-    bare.ask_to_dial("office", run, PROMPTING)
-    until(bare.services, "the question")
+    have_the_password_asked_for(bare, nobody)
+
+
+def have_the_password_asked_for(world: World, client: Client) -> str:
+    """Connect office as that client, as far as the question for its password; the run."""
+    begin(client, "Connect", "office")
+    world.wait_for_order("StartUnit", "pptp@office.service", "replace")
+    run = world.run_of("office")
+    assert world.dial("office", run) == f"wait {PROMPTING}"
+    world.ask_to_dial("office", run, PROMPTING)
+    until(world.services, "the question")
+    return run
 
 
 def test_a_user_of_a_tunnel_cannot_have_people_asked_all_the_time(bare: World) -> None:
@@ -210,12 +216,7 @@ def test_a_user_of_a_tunnel_cannot_have_people_asked_all_the_time(bare: World) -
         assert error.args[0] == TOO_MANY and "was asked for a moment ago; call again in " in error.args[1]
         return True
 
-    begin(listed, "Connect", "office")
-    bare.wait_for_order("StartUnit", "pptp@office.service", "replace")
-    run = bare.run_of("office")
-    assert bare.dial("office", run) == f"wait {PROMPTING}"
-    bare.ask_to_dial("office", run, PROMPTING)
-    until(bare.services, "the question")
+    run = have_the_password_asked_for(bare, listed)
     joins = begin(listed, "Connect", "office")
     assert too_soon("Reconnect") and not joins.done
     disconnect = begin(listed, "Disconnect", "office")

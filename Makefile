@@ -14,6 +14,8 @@ COUNT ?= 3
 
 prefix ?= /usr
 sysconfdir ?= /etc
+# The packages within pptpd_manager.
+PACKAGES := $(patsubst pptpd_manager/%/__init__.py,%,$(wildcard pptpd_manager/*/__init__.py))
 privatedir := $(prefix)/lib/pptp-manager
 unitdir := $(prefix)/lib/systemd/system
 docdir := $(prefix)/share/doc/pptp-manager
@@ -21,7 +23,8 @@ docdir := $(prefix)/share/doc/pptp-manager
 .PHONY: install uninstall check test flood demo bench shell docs clean
 
 install:
-	install -d $(DESTDIR)$(privatedir)/pptpd_manager/dbus $(DESTDIR)$(prefix)/sbin $(DESTDIR)$(unitdir) \
+	install -d $(addprefix $(DESTDIR)$(privatedir)/pptpd_manager/,dbus $(PACKAGES)) \
+		$(DESTDIR)$(prefix)/bin $(DESTDIR)$(prefix)/sbin $(DESTDIR)$(unitdir) \
 		$(DESTDIR)$(prefix)/share/dbus-1/system-services $(DESTDIR)$(prefix)/share/dbus-1/system.d \
 		$(DESTDIR)$(prefix)/share/dbus-1/interfaces $(DESTDIR)$(sysconfdir)/iproute2/rt_protos.d \
 		$(DESTDIR)$(sysconfdir)/iproute2/rt_tables.d $(DESTDIR)$(prefix)/share/polkit-1/actions \
@@ -29,9 +32,12 @@ install:
 		$(DESTDIR)$(prefix)/lib/systemd/networkd.conf.d $(DESTDIR)$(prefix)/lib/tmpfiles.d $(DESTDIR)$(docdir)
 	install -m 0644 README.md CHANGELOG.md SECURITY.md docs/*.md $(DESTDIR)$(docdir)
 	install -m 0644 pptpd_manager/*.py $(DESTDIR)$(privatedir)/pptpd_manager
+	for package in $(PACKAGES); do \
+		install -m 0644 pptpd_manager/$$package/*.py $(DESTDIR)$(privatedir)/pptpd_manager/$$package || exit; done
 	install -m 0644 pptpd_manager/dbus/*.xml $(DESTDIR)$(privatedir)/pptpd_manager/dbus
 	install -m 0644 pptpd_manager/dbus/*.xml $(DESTDIR)$(prefix)/share/dbus-1/interfaces
 	install -m 0755 bin/pptp-manager $(DESTDIR)$(prefix)/sbin/pptp-manager
+	install -m 0755 bin/pptpctl $(DESTDIR)$(prefix)/bin/pptpctl
 	install -m 0755 systemd/pptp-unit systemd/pptp-ip-up $(DESTDIR)$(privatedir)
 	install -m 0644 systemd/pptp-manager.service systemd/pptp@.service systemd/pptp-guard.service \
 		systemd/pptp-modules.service $(DESTDIR)$(unitdir)
@@ -66,7 +72,7 @@ uninstall:
 	[ -n "$(DESTDIR)" ] || rm -rf /run/pptp-manager
 	# pppd's, unless no pppd has written it.
 	[ -n "$(DESTDIR)" ] || [ -s /etc/ppp/resolv.conf ] || rm -f /etc/ppp/resolv.conf
-	rm -f $(DESTDIR)$(prefix)/sbin/pptp-manager $(DESTDIR)$(unitdir)/pptp-manager.service \
+	rm -f $(DESTDIR)$(prefix)/sbin/pptp-manager $(DESTDIR)$(prefix)/bin/pptpctl $(DESTDIR)$(unitdir)/pptp-manager.service \
 		$(DESTDIR)$(unitdir)/pptp@.service $(DESTDIR)$(unitdir)/pptp-guard.service \
 		$(DESTDIR)$(unitdir)/pptp-modules.service $(DESTDIR)$(prefix)/lib/tmpfiles.d/pptp-manager.conf \
 		$(DESTDIR)$(prefix)/share/dbus-1/system-services/org.pptpmanager1.service \

@@ -45,10 +45,26 @@ PACKAGES = (
     "udev",
     "systemd-resolved",
     "dnsmasq-base",
+    "apt-utils",
+    "bash-completion",
+    "zsh",
+    "fish",
 )
 # Packages that conflict with one of those: their files are in /lab/unpacked/NAME, for a test to put in place.
 UNPACKED = ("openresolv", "resolvconf")
-# A hook of mmdebstrap's; $1 is the root.
+# What pptp-manager's package depends on, and what that does: in /lab/archive, for apt to install from.
+ARCHIVED = (
+    *("python3-gi", "python3-pydbus", "python3-pyroute2", "python3-yaml", "python3-sdnotify", "python3-systemd"),
+    *("gir1.2-glib-2.0", "ppp", "pptp-linux", "polkitd", "nftables"),
+)
+# Hooks of mmdebstrap's; $1 is the root.
+ARCHIVE = f"""
+    mkdir -p "$1/lab/archive" && cd "$1/lab/archive" || exit
+    export APT_CONFIG="$MMDEBSTRAP_APT_CONFIG"
+    apt-get -qq download $(apt-cache depends --recurse --no-recommends --no-suggests --no-conflicts --no-breaks \
+        --no-replaces --no-enhances {" ".join(ARCHIVED)} | grep "^[a-z0-9]" | sort -u |
+        xargs apt-cache show --no-all-versions 2>/dev/null | sed -n "s/^Package: //p" | sort -u) || exit
+    chroot "$1" sh -c "cd /lab/archive && apt-ftparchive packages . >Packages" """
 UNPACK = f"""
     mkdir -p "$1/lab/unpacked" && cd "$1/lab/unpacked" || exit
     for package in {" ".join(UNPACKED)}; do
@@ -181,6 +197,7 @@ def bootstrap(suite: str, root: Path) -> None:
         "--aptopt=Apt::Install-Recommends false",
         f"--include={','.join(PACKAGES)}",
         f"--customize-hook={UNPACK}",
+        f"--customize-hook={ARCHIVE}",
         suite,
         str(root),
         host.mirror(),

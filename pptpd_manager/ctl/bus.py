@@ -1,0 +1,84 @@
+"""The manager as its clients see it, by pydbus' connection to the system bus."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gi.repository import Gio, GLib
+from pydbus import SystemBus
+
+from pptpd_manager import errors
+from pptpd_manager.ctl.exits import CtlError, Exit
+
+NAME, PATH = "org.pptpmanager1", "/org/pptpmanager1"
+MANAGER, TUNNEL = NAME + ".Manager", NAME + ".Tunnel"
+PROPERTIES = "org.freedesktop.DBus.Properties"
+LOOK_SECONDS = 5.0  # what a look waits for its answer
+_ABSENT = ("ServiceUnknown", "NameHasNoOwner", "NoReply", "Disconnected", "TimedOut", "Timeout", "Spawn.")
+
+
+class Bus:
+    """A connection. Raises CtlError when there is no bus."""
+
+    def __init__(self) -> None:
+        try:
+            self.con: Gio.DBusConnection = SystemBus().con
+        except GLib.Error as error:
+            raise CtlError(Exit.NO_MANAGER, f"there is no system bus: {error.message}") from None
+
+    def call(
+        self, path: str, method: str, signature: str = "()", *values: Any, seconds: float = LOOK_SECONDS,
+        start: bool = False,
+    ) -> Any:  # fmt: skip
+        """The answer of "INTERFACE.METHOD", unpacked: None, the value, or a tuple. start: the manager if it does not
+        run. Raises CtlError."""
+        interface, _, member = method.rpartition(".")
+        flags = Gio.DBusCallFlags.NONE if start else Gio.DBusCallFlags.NO_AUTO_START
+        body = GLib.Variant(signature, values)
+        try:
+            answer = self.con.call_sync(
+                NAME, path, interface, member, body, None, flags, round(seconds * 1000), None
+            ).unpack()
+        except GLib.Error as error:
+            raise told(error) from None
+        return answer[0] if len(answer) == 1 else answer or None
+
+    def tunnels(self) -> dict[str, dict[str, Any]]:
+        """The properties of each tunnel by its name, in the order of the file."""
+        objects = self.call(PATH, "org.freedesktop.DBus.ObjectManager.GetManagedObjects")
+        found = {path: interfaces[TUNNEL] for path, interfaces in objects.items() if TUNNEL in interfaces}
+        ordered = [path for _, path, _ in self.call(PATH, MANAGER + ".ListTunnels")]
+        return {found[path]["Name"]: found[path] for path in ordered if path in found}
+
+    def tunnel(self, name: str) -> dict[str, Any]:
+        """The properties of one tunnel. Raises CtlError, UNKNOWN_TUNNEL among them."""
+        path = self.call(PATH, MANAGER + ".GetTunnel", "(s)", name)
+        properties: dict[str, Any] = self.call(path, PROPERTIES + ".GetAll", "(s)", TUNNEL)
+        return properties
+
+    def manager(self) -> dict[str, Any]:
+        """The manager's own properties."""
+        properties: dict[str, Any] = self.call(PATH, PROPERTIES + ".GetAll", "(s)", MANAGER)
+        return properties
+
+
+def told(error: GLib.Error) -> CtlError:
+    """What a D-Bus error means for who called: its exit status, and its message without D-Bus' prefix."""
+    name = Gio.DBusError.get_remote_error(error) or ""
+    text = (Gio.DBusError.strip_remote_error(error) and error.message) or error.message
+    if name == errors.UNKNOWN_TUNNEL:
+        return CtlError(Exit.UNKNOWN_TUNNEL, text)
+    if name in (errors.ACCESS_DENIED, errors.INTERACTIVE_AUTHORIZATION_REQUIRED, errors.LIMITS_EXCEEDED):
+        return CtlError(Exit.REFUSED, text)
+    if name == errors.TIMED_OUT:
+        return CtlError(Exit.TIMED_OUT, text)
+    if any(word in name for word in _ABSENT) or (
+        not name and error.matches(Gio.io_error_quark(), Gio.IOErrorEnum.TIMED_OUT)
+    ):
+        return CtlError(Exit.NO_MANAGER, f"pptp-manager does not answer ({text}); see: systemctl status pptp-manager")
+    reasons = name.startswith(errors.PREFIX) and name not in (
+        errors.BAD_CONFIGURATION,
+        errors.SYSTEMD_REFUSED,
+        errors.SUPERSEDED,
+    )
+    return CtlError(Exit.DOWN if reasons else Exit.PROBLEM, text)

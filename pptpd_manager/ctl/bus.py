@@ -1,11 +1,14 @@
-"""The manager as its clients see it, by pydbus' connection to the system bus."""
+"""The manager as its clients see it.
+
+The connection is GDBus' own: to import pydbus takes as long as all the rest of a look, see tests/bus/startup.py.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from gi.repository import Gio, GLib
-from pydbus import SystemBus
 
 from pptpd_manager import errors
 from pptpd_manager.ctl.exits import CtlError, Exit
@@ -22,9 +25,32 @@ class Bus:
 
     def __init__(self) -> None:
         try:
-            self.con: Gio.DBusConnection = SystemBus().con
+            self.con: Gio.DBusConnection = Gio.bus_get_sync(Gio.BusType.SYSTEM, None)
         except GLib.Error as error:
             raise CtlError(Exit.NO_MANAGER, f"there is no system bus: {error.message}") from None
+        self.con.set_exit_on_close(False)  # a bus that goes is told as an error
+
+    def begin(
+        self, path: str, method: str, then: Callable[[Any], None], failed: Callable[[GLib.Error], None],
+        signature: str = "()", *values: Any, flags: Gio.DBusCallFlags = Gio.DBusCallFlags.NONE,
+        seconds: float | None = None,
+    ) -> None:  # fmt: skip
+        """Call "INTERFACE.METHOD" and go on: then(the answer, as of call()) or failed(). It starts the manager.
+
+        seconds: None for as long as it takes.
+        """
+        interface, _, member = method.rpartition(".")
+        limit = GLib.MAXINT if seconds is None else round(seconds * 1000)
+
+        def answered(con: Gio.DBusConnection, result: Gio.AsyncResult) -> None:
+            try:
+                answer = con.call_finish(result).unpack()
+            except GLib.Error as error:
+                return failed(error)
+            then(_values(answer))
+
+        body = GLib.Variant(signature, values)
+        self.con.call(NAME, path, interface, member, body, None, flags, limit, None, answered)
 
     def call(
         self, path: str, method: str, signature: str = "()", *values: Any, seconds: float = LOOK_SECONDS,
@@ -41,7 +67,7 @@ class Bus:
             ).unpack()
         except GLib.Error as error:
             raise told(error) from None
-        return answer[0] if len(answer) == 1 else answer or None
+        return _values(answer)
 
     def tunnels(self) -> dict[str, dict[str, Any]]:
         """The properties of each tunnel by its name, in the order of the file."""
@@ -62,19 +88,33 @@ class Bus:
         return properties
 
 
+def _values(answer: tuple[Any, ...]) -> Any:
+    """None, the value, or all of them."""
+    return answer[0] if len(answer) == 1 else answer or None
+
+
+def lost(error: GLib.Error) -> bool:
+    """Whether the call had no answer: the manager does not run, has ended, does not answer, or the bus has gone."""
+    name = Gio.DBusError.get_remote_error(error) or ""
+    if name.startswith(errors.PREFIX):
+        return False
+    silent = (Gio.IOErrorEnum.TIMED_OUT, Gio.IOErrorEnum.CLOSED)
+    return any(word in name for word in _ABSENT) or (
+        not name and any(error.matches(Gio.io_error_quark(), code) for code in silent)
+    )
+
+
 def told(error: GLib.Error) -> CtlError:
     """What a D-Bus error means for who called: its exit status, and its message without D-Bus' prefix."""
     name = Gio.DBusError.get_remote_error(error) or ""
-    text = (Gio.DBusError.strip_remote_error(error) and error.message) or error.message
-    if name == errors.UNKNOWN_TUNNEL:
+    text = error.message.removeprefix(f"GDBus.Error:{name}: ")
+    if name in (errors.UNKNOWN_TUNNEL, errors.of_reason("not-configured")):
         return CtlError(Exit.UNKNOWN_TUNNEL, text)
     if name in (errors.ACCESS_DENIED, errors.INTERACTIVE_AUTHORIZATION_REQUIRED, errors.LIMITS_EXCEEDED):
         return CtlError(Exit.REFUSED, text)
     if name == errors.TIMED_OUT:
         return CtlError(Exit.TIMED_OUT, text)
-    if any(word in name for word in _ABSENT) or (
-        not name and error.matches(Gio.io_error_quark(), Gio.IOErrorEnum.TIMED_OUT)
-    ):
+    if lost(error):
         return CtlError(Exit.NO_MANAGER, f"pptp-manager does not answer ({text}); see: systemctl status pptp-manager")
     reasons = name.startswith(errors.PREFIX) and name not in (
         errors.BAD_CONFIGURATION,

@@ -5,6 +5,8 @@
 # make bench       connect and recovery beside pon and NetworkManager, as tables; an hour. COUNT=1: 25 minutes
 # make shell       a shell in the lab
 # make docs        docs/reasons.md and docs/states.md, from the program
+# make deb         build/pptp-manager_VERSION_all.deb, checked by lintian
+# make release     whether all that names the version names the same, and what is not ready
 # SUITE=trixie chooses Debian 13 for demo, bench and shell.
 
 SUITE ?= bookworm
@@ -13,78 +15,76 @@ PYTHON ?= /usr/bin/python3
 COUNT ?= 3
 
 prefix ?= /usr
+sbindir ?= $(prefix)/sbin
 sysconfdir ?= /etc
+# Where other programs look for what is theirs, whatever our prefix is: D-Bus, polkit and NetworkManager not in /usr/local.
+hostprefix ?= /usr
 # The packages within pptpd_manager.
 PACKAGES := $(patsubst pptpd_manager/%/__init__.py,%,$(wildcard pptpd_manager/*/__init__.py))
 privatedir := $(prefix)/lib/pptp-manager
 unitdir := $(prefix)/lib/systemd/system
 docdir := $(prefix)/share/doc/pptp-manager
+# Paths as our files have them, to what they are with this prefix.
+RELOCATE = grep -rlE '/usr/(lib|sbin|share|share/doc)/pptp-manager' $(addprefix $(DESTDIR),$(privatedir) $(docdir) \
+	$(sbindir)/pptp-manager $(prefix)/bin/pptpctl $(unitdir)/pptp*.service \
+	$(hostprefix)/share/dbus-1/interfaces/org.pptpmanager1*.xml) | xargs -r sed -i \
+	-e 's|/usr/lib/pptp-manager|$(privatedir)|g' -e 's|/usr/sbin/pptp-manager|$(sbindir)/pptp-manager|g' \
+	-e 's|/usr/share/doc/pptp-manager|$(docdir)|g' -e 's|/usr/share/pptp-manager|$(prefix)/share/pptp-manager|g'
 
-.PHONY: install uninstall check test flood demo bench shell docs clean
+.PHONY: install uninstall check test flood demo bench shell docs deb release clean
 
 install:
 	install -d $(addprefix $(DESTDIR)$(privatedir)/pptpd_manager/,dbus $(PACKAGES)) \
-		$(DESTDIR)$(prefix)/bin $(DESTDIR)$(prefix)/sbin $(DESTDIR)$(unitdir) \
-		$(DESTDIR)$(prefix)/share/dbus-1/system-services $(DESTDIR)$(prefix)/share/dbus-1/system.d \
-		$(DESTDIR)$(prefix)/share/dbus-1/interfaces $(DESTDIR)$(sysconfdir)/iproute2/rt_protos.d \
-		$(DESTDIR)$(sysconfdir)/iproute2/rt_tables.d $(DESTDIR)$(prefix)/share/polkit-1/actions \
-		$(DESTDIR)$(prefix)/lib/NetworkManager/conf.d $(DESTDIR)$(prefix)/lib/systemd/network \
-		$(DESTDIR)$(prefix)/lib/systemd/networkd.conf.d $(DESTDIR)$(prefix)/lib/tmpfiles.d $(DESTDIR)$(docdir)
+		$(DESTDIR)$(prefix)/bin $(DESTDIR)$(sbindir) $(DESTDIR)$(unitdir) \
+		$(DESTDIR)$(hostprefix)/share/dbus-1/system-services $(DESTDIR)$(hostprefix)/share/dbus-1/system.d \
+		$(DESTDIR)$(hostprefix)/share/dbus-1/interfaces $(DESTDIR)$(sysconfdir)/iproute2/rt_protos.d \
+		$(DESTDIR)$(sysconfdir)/iproute2/rt_tables.d $(DESTDIR)$(hostprefix)/share/polkit-1/actions \
+		$(DESTDIR)$(hostprefix)/lib/NetworkManager/conf.d $(DESTDIR)$(hostprefix)/lib/systemd/network \
+		$(DESTDIR)$(hostprefix)/lib/systemd/networkd.conf.d $(DESTDIR)$(hostprefix)/lib/tmpfiles.d $(DESTDIR)$(docdir)
 	install -m 0644 README.md CHANGELOG.md SECURITY.md docs/*.md $(DESTDIR)$(docdir)
 	install -m 0644 pptpd_manager/*.py $(DESTDIR)$(privatedir)/pptpd_manager
 	for package in $(PACKAGES); do \
 		install -m 0644 pptpd_manager/$$package/*.py $(DESTDIR)$(privatedir)/pptpd_manager/$$package || exit; done
 	install -m 0644 pptpd_manager/dbus/*.xml $(DESTDIR)$(privatedir)/pptpd_manager/dbus
-	install -m 0644 pptpd_manager/dbus/*.xml $(DESTDIR)$(prefix)/share/dbus-1/interfaces
-	install -m 0755 bin/pptp-manager $(DESTDIR)$(prefix)/sbin/pptp-manager
+	install -m 0644 pptpd_manager/dbus/*.xml $(DESTDIR)$(hostprefix)/share/dbus-1/interfaces
+	install -m 0755 bin/pptp-manager $(DESTDIR)$(sbindir)/pptp-manager
 	install -m 0755 bin/pptpctl $(DESTDIR)$(prefix)/bin/pptpctl
-	install -m 0755 systemd/pptp-unit systemd/pptp-ip-up $(DESTDIR)$(privatedir)
+	install -m 0755 systemd/pptp-unit systemd/pptp-ip-up systemd/pptp-setup $(DESTDIR)$(privatedir)
 	install -m 0644 systemd/pptp-manager.service systemd/pptp@.service systemd/pptp-guard.service \
 		systemd/pptp-modules.service $(DESTDIR)$(unitdir)
-	install -m 0644 systemd/org.pptpmanager1.service $(DESTDIR)$(prefix)/share/dbus-1/system-services
-	install -m 0644 systemd/org.pptpmanager1.conf $(DESTDIR)$(prefix)/share/dbus-1/system.d
-	install -m 0644 etc/org.pptpmanager1.policy $(DESTDIR)$(prefix)/share/polkit-1/actions
+	install -m 0644 systemd/org.pptpmanager1.service $(DESTDIR)$(hostprefix)/share/dbus-1/system-services
+	install -m 0644 systemd/org.pptpmanager1.conf $(DESTDIR)$(hostprefix)/share/dbus-1/system.d
+	install -m 0644 etc/org.pptpmanager1.policy $(DESTDIR)$(hostprefix)/share/polkit-1/actions
 	install -m 0644 etc/rt_protos.conf $(DESTDIR)$(sysconfdir)/iproute2/rt_protos.d/pptp-manager.conf
 	install -m 0644 etc/rt_tables.conf $(DESTDIR)$(sysconfdir)/iproute2/rt_tables.d/pptp-manager.conf
-	install -m 0644 etc/NetworkManager.conf $(DESTDIR)$(prefix)/lib/NetworkManager/conf.d/pptp-manager.conf
-	install -m 0644 etc/networkd.network $(DESTDIR)$(prefix)/lib/systemd/network/00-pptp-manager.network
-	install -m 0644 etc/networkd.conf $(DESTDIR)$(prefix)/lib/systemd/networkd.conf.d/pptp-manager.conf
-	install -m 0644 etc/tmpfiles.conf $(DESTDIR)$(prefix)/lib/tmpfiles.d/pptp-manager.conf
+	install -m 0644 etc/NetworkManager.conf $(DESTDIR)$(hostprefix)/lib/NetworkManager/conf.d/pptp-manager.conf
+	install -m 0644 etc/networkd.network $(DESTDIR)$(hostprefix)/lib/systemd/network/00-pptp-manager.network
+	install -m 0644 etc/networkd.conf $(DESTDIR)$(hostprefix)/lib/systemd/networkd.conf.d/pptp-manager.conf
+	install -m 0644 etc/tmpfiles.conf $(DESTDIR)$(hostprefix)/lib/tmpfiles.d/pptp-manager.conf
 	[ -e $(DESTDIR)$(sysconfdir)/pptp-manager.yaml ] || \
 		install -m 0600 etc/pptp-manager.yaml $(DESTDIR)$(sysconfdir)/pptp-manager.yaml
+	[ "$(prefix):$(sbindir)" = /usr:/usr/sbin ] || $(RELOCATE)
 	[ -n "$(DESTDIR)" ] || $(PYTHON) -m compileall -q $(privatedir)/pptpd_manager
-	[ -n "$(DESTDIR)" ] || ! [ -d /run/systemd/system ] || { systemctl daemon-reload; \
-		systemd-tmpfiles --create pptp-manager.conf; \
-		systemctl reload dbus.service; systemctl try-restart pptp-manager.service; \
-		! systemctl -q is-active systemd-networkd.service || networkctl reload; \
-		! systemctl -q is-active NetworkManager.service || systemctl reload NetworkManager.service; }
+	[ -n "$(DESTDIR)" ] || systemd/pptp-setup installed
+	[ -n "$(DESTDIR)" ] || ! [ -d /run/systemd/system ] || systemctl try-restart pptp-manager.service
 
 uninstall:
-	# In this order: a tunnel that is stopped says so to the manager, and would start it.
-	[ -n "$(DESTDIR)" ] || ! [ -d /run/systemd/system ] || { systemctl stop 'pptp@*.service'; \
-		systemctl stop pptp-manager.service pptp-guard.service pptp-modules.service; \
-		systemctl disable pptp@.service pptp-manager.service; systemctl reset-failed 'pptp@*.service'; }
-	# The guards of tunnels that had been given up; 172 is our protocol number.
-	[ -n "$(DESTDIR)" ] || for version in 4 6; do ip -$$version rule flush protocol 172; \
-		ip -$$version route flush table all protocol 172; done || true
-	[ -n "$(DESTDIR)" ] || ! [ -e /run/pptp-manager/nftables ] || nft delete table inet pptp-manager 2>/dev/null || true
+	[ -n "$(DESTDIR)" ] || systemd/pptp-setup removing
+	[ -n "$(DESTDIR)" ] || ! [ -d /run/systemd/system ] || systemctl disable pptp@.service pptp-manager.service
 	rm -rf $(DESTDIR)$(privatedir) $(DESTDIR)$(docdir)
-	[ -n "$(DESTDIR)" ] || rm -rf /run/pptp-manager
-	# pppd's, unless no pppd has written it.
-	[ -n "$(DESTDIR)" ] || [ -s /etc/ppp/resolv.conf ] || rm -f /etc/ppp/resolv.conf
-	rm -f $(DESTDIR)$(prefix)/sbin/pptp-manager $(DESTDIR)$(prefix)/bin/pptpctl $(DESTDIR)$(unitdir)/pptp-manager.service \
+	rm -f $(DESTDIR)$(sbindir)/pptp-manager $(DESTDIR)$(prefix)/bin/pptpctl $(DESTDIR)$(unitdir)/pptp-manager.service \
 		$(DESTDIR)$(unitdir)/pptp@.service $(DESTDIR)$(unitdir)/pptp-guard.service \
-		$(DESTDIR)$(unitdir)/pptp-modules.service $(DESTDIR)$(prefix)/lib/tmpfiles.d/pptp-manager.conf \
-		$(DESTDIR)$(prefix)/share/dbus-1/system-services/org.pptpmanager1.service \
-		$(DESTDIR)$(prefix)/share/dbus-1/system.d/org.pptpmanager1.conf \
-		$(DESTDIR)$(prefix)/share/dbus-1/interfaces/org.pptpmanager1.xml \
-		$(DESTDIR)$(prefix)/share/dbus-1/interfaces/org.pptpmanager1.Tunnel.xml \
-		$(DESTDIR)$(prefix)/share/polkit-1/actions/org.pptpmanager1.policy \
+		$(DESTDIR)$(unitdir)/pptp-modules.service $(DESTDIR)$(hostprefix)/lib/tmpfiles.d/pptp-manager.conf \
+		$(DESTDIR)$(hostprefix)/share/dbus-1/system-services/org.pptpmanager1.service \
+		$(DESTDIR)$(hostprefix)/share/dbus-1/system.d/org.pptpmanager1.conf \
+		$(DESTDIR)$(hostprefix)/share/dbus-1/interfaces/org.pptpmanager1.xml \
+		$(DESTDIR)$(hostprefix)/share/dbus-1/interfaces/org.pptpmanager1.Tunnel.xml \
+		$(DESTDIR)$(hostprefix)/share/polkit-1/actions/org.pptpmanager1.policy \
 		$(DESTDIR)$(sysconfdir)/iproute2/rt_protos.d/pptp-manager.conf \
 		$(DESTDIR)$(sysconfdir)/iproute2/rt_tables.d/pptp-manager.conf \
-		$(DESTDIR)$(prefix)/lib/NetworkManager/conf.d/pptp-manager.conf \
-		$(DESTDIR)$(prefix)/lib/systemd/network/00-pptp-manager.network \
-		$(DESTDIR)$(prefix)/lib/systemd/networkd.conf.d/pptp-manager.conf
+		$(DESTDIR)$(hostprefix)/lib/NetworkManager/conf.d/pptp-manager.conf \
+		$(DESTDIR)$(hostprefix)/lib/systemd/network/00-pptp-manager.network \
+		$(DESTDIR)$(hostprefix)/lib/systemd/networkd.conf.d/pptp-manager.conf
 	[ -n "$(DESTDIR)" ] || ! [ -d /run/systemd/system ] || { systemctl daemon-reload; systemctl reload dbus.service; }
 
 # Four at a time: the tests on a bus mostly wait.
@@ -116,6 +116,12 @@ docs:
 	tests/prepare
 	.venv/bin/python docs/write.py
 
+deb:
+	packaging/deb
+
+release:
+	$(PYTHON) packaging/release.py
+
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf build .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +

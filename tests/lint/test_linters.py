@@ -146,8 +146,8 @@ def test_codespell() -> None:
 # --- make install ---
 
 
-def make(target: str, root: Path) -> None:
-    subprocess.run(["make", "--silent", target, f"DESTDIR={root}"], cwd=ROOT, check=True)
+def make(target: str, root: Path, *variables: str) -> None:
+    subprocess.run(["make", "--silent", target, f"DESTDIR={root}", *variables], cwd=ROOT, check=True)
 
 
 UNITS = ("pptp-guard.service", "pptp-manager.service", "pptp-modules.service", "pptp@.service")
@@ -204,6 +204,7 @@ def test_install_puts_every_module_and_interface(tmp_path: Path) -> None:
     assert {path.relative_to(private) for path in private.rglob("*") if path.is_file()} == here | {
         Path("pptp-unit"),
         Path("pptp-ip-up"),
+        Path("pptp-setup"),
     }
 
 
@@ -223,3 +224,20 @@ def test_install_keeps_a_configuration(tmp_path: Path) -> None:
     (tmp_path / "etc/pptp-manager.yaml").write_text("tunnels: {}\n")
     make("install", tmp_path)
     assert (tmp_path / "etc/pptp-manager.yaml").read_text() == "tunnels: {}\n"
+
+
+def test_install_with_another_prefix(tmp_path: Path) -> None:
+    """No file of ours names the usual place of another one of ours, and uninstall finds them all."""
+    prefix = ("prefix=/usr/local", "sbindir=/usr/local/bin")
+    make("install", tmp_path, *prefix)
+    texts = {path: path.read_text() for path in tmp_path.rglob("*") if path.is_file()}
+    ours = re.compile(r"/usr/((lib|sbin|share|share/doc|bin)/pptp-manager|bin/pptpctl)\b")
+    assert [str(path) for path, text in texts.items() if ours.search(text)] == []
+    assert (
+        "ExecStart=/usr/local/bin/pptp-manager\n"
+        in texts[tmp_path / "usr/local/lib/systemd/system/pptp-manager.service"]
+    )
+    assert '"/usr/local/lib/pptp-manager"' in texts[tmp_path / "usr/local/bin/pptpctl"]
+    make("uninstall", tmp_path, *prefix)
+    left = [path.relative_to(tmp_path) for path in tmp_path.rglob("*") if not path.is_dir()]
+    assert left == [Path("etc/pptp-manager.yaml")]

@@ -22,7 +22,7 @@ from test_hostile_server import ALONE
 
 RESOLV = Path("/etc/resolv.conf")
 NEAR, PORT = "192.0.2.1", "5353"
-MANY, MOST = 200, 8  # MOST as in README.md
+MANY, MOST = 200, 8  # MOST as in docs/operation.md
 NETWORK = f"{authority.NETWORK}0/24"  # the server has all of it, and no PPTP there
 # What is asked for -> the reason.
 ANSWERS = {

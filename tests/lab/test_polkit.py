@@ -33,7 +33,7 @@ AUTHORITY = (
     "EnumerateActions",
 )
 RULES = Path("/etc/polkit-1/rules.d/50-pptp.rules")
-README = Path(__file__).resolve().parents[2] / "README.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs/access.md"
 # In a process that keeps its number: an agent for it, and when that is there, what needs the agent.
 WITH_AGENT = """
 import os, subprocess, sys
@@ -151,8 +151,8 @@ def test_a_change_of_the_list_holds_and_touches_no_tunnel() -> None:
 
 
 def test_a_rule_of_the_administrator_for_one_tunnel() -> None:
-    """That of the README."""
-    (rule,) = re.findall(r"^ {6}(polkit\.addRule\(.*?^ {6}\}\);)", README.read_text(), re.MULTILINE | re.DOTALL)
+    """That of docs/access.md."""
+    (rule,) = re.findall(r"^ {6}(polkit\.addRule\(.*?^ {6}\}\);)", PAGE.read_text(), re.MULTILINE | re.DOTALL)
     assert 'isInGroup("staff")' in rule and '"work"' in rule
     RULES.write_text(rule.replace('"staff"', '"erin"'))
     lab.out("systemctl", "restart", "polkit")

@@ -19,8 +19,8 @@ import pytest
 
 PROBE = ["/usr/bin/python3", probe.__file__]
 NET_ADMIN, NET_RAW, SYS_MODULE = 1 << 12, 1 << 13, 1 << 16  # linux/capability.h
-README = Path(__file__).parents[2].joinpath("README.md").read_text()
-MOST = {"pptp-manager": 2.0, "pptp@work": 4.0, "pptp-guard": 1.5, "pptp-modules": 2.0}  # in README.md's order
+PAGE = Path(__file__).parents[2].joinpath("docs/sandbox.md").read_text()
+MOST = {"pptp-manager": 2.0, "pptp@work": 4.0, "pptp-guard": 1.5, "pptp-modules": 2.0}  # in the page's order
 # Of all that the probe tries, what is as it would be without a sandbox.
 COMMON = {"open /dev/null", "AF_UNIX", "AF_NETLINK"}
 INTERNET = {"AF_INET", "AF_INET6"}
@@ -177,7 +177,7 @@ def test_the_real_processes_are_in_there(control: dict[str, str]) -> None:
 SAID, UP, LOG = Path("/run/lab-script"), Path("/etc/ppp/ip-up.d/lab"), Path("/var/log/ppp-ipupdown.log")
 WRITTEN = Path("/var/lib/lab-script")
 PYTHON = "/usr/bin/python3 -c"
-# What README.md has a line of a drop-in for, each as a shell command.
+# What docs/sandbox.md has a line of a drop-in for, each as a shell command.
 MORE = {
     "write": f"touch {WRITTEN}",
     "read": f"cat {probe.LAB}/other",
@@ -214,11 +214,11 @@ def could_do() -> list[str]:
 
 
 def test_what_scripts_can_do_and_how_to_let_them_do_more(ip_up_script: None) -> None:
-    """In /etc/ppp/ip-up.d, with the lines of README.md."""
+    """In /etc/ppp/ip-up.d, with the lines of docs/sandbox.md."""
     lab.configure({"work": lab.ALICE})
     assert could_do() == ["ok", "end"]
     assert "pptp-work" in LOG.read_text(), "Debian's ip-up could write its log"
-    table = README.partition("| a script that | needs these lines |\n")[2].partition("\n\n")[0]
+    table = PAGE.partition("| a script that | needs these lines |\n")[2].partition("\n\n")[0]
     lines = [line.replace("FOLDER", str(WRITTEN.parent)) for line in re.findall(r"`(\w+=[^`]+)`", table)]
     with drop_in("pptp@work", "\n".join(["[Service]", *lines, ""])):
         assert could_do() == ["ok", *MORE, "end"]
@@ -313,8 +313,8 @@ def test_exposure(unit: str) -> None:
     assert exposure, text
     print(f"{unit}: exposure {exposure[1]}, at most {MOST[unit]}")
     assert float(exposure[1]) <= MOST[unit], text
-    told = re.search(r"^\| exposure, .*? \| (.+) \|$", README, re.MULTILINE)
-    assert told and told[1].split(" | ")[list(MOST).index(unit)] == exposure[1], "README.md tells it"
+    told = re.search(r"^\| exposure, .*? \| (.+) \|$", PAGE, re.MULTILINE)
+    assert told and told[1].split(" | ")[list(MOST).index(unit)] == exposure[1], "docs/sandbox.md tells it"
 
 
 def test_the_units_are_well() -> None:

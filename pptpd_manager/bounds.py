@@ -9,11 +9,11 @@ from ipaddress import IPv4Address
 
 from pptpd_manager import journal, mtu, pppd
 from pptpd_manager.config import TunnelConfig
+from pptpd_manager.labels import unit_name
 from pptpd_manager.netlink import Netlink
 from pptpd_manager.optionfile import OptionFiles
 from pptpd_manager.routes import Link, Path
 from pptpd_manager.tunnel import State, Tunnel
-from pptpd_manager.units import unit_name
 
 log = logging.getLogger(__name__)
 

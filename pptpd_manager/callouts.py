@@ -16,10 +16,10 @@ from pathlib import Path
 from pptpd_manager import journal, occasions, privatefile
 from pptpd_manager.config import name_fault
 from pptpd_manager.keptfiles import KeptFiles
+from pptpd_manager.labels import unit_name
 from pptpd_manager.occasions import Agenda, Occasion
 from pptpd_manager.transient import Transient
 from pptpd_manager.tunnel import Tunnel
-from pptpd_manager.units import unit_name
 
 log = logging.getLogger(__name__)
 

@@ -22,6 +22,7 @@ from pptpd_manager.conntrack import untracked
 from pptpd_manager.diagnosis import Exit
 from pptpd_manager.events import Action, Event, Moment
 from pptpd_manager.knock import knock
+from pptpd_manager.labels import unit_name
 from pptpd_manager.machine import DIALLED, step
 from pptpd_manager.names import Names
 from pptpd_manager.netlink import Netlink
@@ -37,7 +38,7 @@ from pptpd_manager.routes import Kind, Path, Route, Rule
 from pptpd_manager.tables import Tables
 from pptpd_manager.timers import Timers
 from pptpd_manager.tunnel import State, Tunnel
-from pptpd_manager.units import Units, UnitState, unit_name
+from pptpd_manager.units import Units, UnitState
 
 log = logging.getLogger(__name__)
 

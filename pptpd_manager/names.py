@@ -20,12 +20,12 @@ from pptpd_manager import dns, journal, privatefile, resolvconf
 from pptpd_manager.config import TunnelConfig
 from pptpd_manager.dns import LinkDns
 from pptpd_manager.keptfiles import KeptFiles
+from pptpd_manager.labels import unit_name
 from pptpd_manager.reasons import printable
 from pptpd_manager.resolved import Resolved
 from pptpd_manager.routing import MAIN_TABLE
 from pptpd_manager.transient import Transient
 from pptpd_manager.tunnel import State, Tunnel
-from pptpd_manager.units import unit_name
 
 log = logging.getLogger(__name__)
 

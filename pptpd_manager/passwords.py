@@ -18,9 +18,9 @@ from pptpd_manager import journal, passwordfile, privatefile, reasons, secret
 from pptpd_manager.config import TunnelConfig
 from pptpd_manager.events import PROMPT_SECONDS
 from pptpd_manager.keptfiles import KeptFiles
+from pptpd_manager.labels import unit_name
 from pptpd_manager.reasons import Failure
 from pptpd_manager.transient import EXITED, End, Transient
-from pptpd_manager.units import unit_name
 
 log = logging.getLogger(__name__)
 

@@ -20,6 +20,7 @@ from pptpd_manager.diagnosis import Exit
 from pptpd_manager.dns import LinkDns
 from pptpd_manager.engine import Engine
 from pptpd_manager.errors import DBusError
+from pptpd_manager.labels import escape, unit_name
 from pptpd_manager.names import Standing
 from pptpd_manager.objects import Call, Exported, Method, ObjectManager
 from pptpd_manager.quota import Quota
@@ -28,7 +29,7 @@ from pptpd_manager.routes import Route
 from pptpd_manager.settings import Settings
 from pptpd_manager.timers import Timers
 from pptpd_manager.tunnel import State, Tunnel
-from pptpd_manager.units import Units, escape, unit_name
+from pptpd_manager.units import Units
 from pptpd_manager.values import show
 
 NAME, PATH = "org.pptpmanager1", "/org/pptpmanager1"

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from typing import TypeGuard
 
 from pptpd_manager import journal, planner
+from pptpd_manager.labels import unit_name
 from pptpd_manager.losses import BARRED_SECONDS, HOLD_SECONDS, Losses
 from pptpd_manager.netlink import Netlink
 from pptpd_manager.planner import Plan
 from pptpd_manager.routes import Route, Rule
 from pptpd_manager.timers import Timers
-from pptpd_manager.units import unit_name
 
 log = logging.getLogger(__name__)
 

@@ -16,9 +16,10 @@ from typing import Any, NamedTuple
 from gi.repository import Gio, GLib
 
 from pptpd_manager.callback import guarded
+from pptpd_manager.labels import unit_path
 from pptpd_manager.remote import Target, call, message
 from pptpd_manager.timers import Timers
-from pptpd_manager.units import MANAGER, PROPERTIES, ROOT, SYSTEMD, UNIT, unit_path
+from pptpd_manager.units import MANAGER, PROPERTIES, ROOT, SYSTEMD, UNIT
 
 _MANAGER = Target(SYSTEMD, ROOT, MANAGER)
 _SERVICE = SYSTEMD + ".Service"

@@ -13,6 +13,7 @@ from gi.repository import Gio, GLib
 
 from pptpd_manager.callback import guarded
 from pptpd_manager.events import GIVEN_UP
+from pptpd_manager.labels import unescape, unit_name, unit_path
 from pptpd_manager.remote import Target, call, message
 
 log = logging.getLogger(__name__)
@@ -58,11 +59,6 @@ class UnitState:
     def stops(self) -> bool:
         """Whether it runs and systemd is about to stop it."""
         return self.active in ("activating", "active", "reloading") and self.job in ("stop", "restart")
-
-
-def unit_name(tunnel: str) -> str:
-    """The name of the tunnel's unit."""
-    return f"pptp@{tunnel}.service"
 
 
 class Units:
@@ -238,24 +234,3 @@ def _state(unit: dict[str, Any], facts: Mapping[str, Any] = MappingProxyType({})
     abandoned = unit["SubState"] == "start-post" and facts.get("MainPID") == 0
     shutdown = facts.get("SystemState") == "stopping"  # shutdown.target is there, or is to be
     return UnitState(unit["ActiveState"], unit["SubState"], run, since, job, given_up, shutdown, abandoned)
-
-
-def unit_path(unit: str) -> str:
-    """The object of a unit, by the unit's whole name."""
-    return f"{ROOT}/unit/{escape(unit)}"
-
-
-def escape(label: str) -> str:
-    """label as an element of an object path: _xx for all but ASCII letters and digits.
-
-    Source: sd_bus_path_encode(3).
-    """
-    return "".join(
-        c if c.isascii() and c.isalnum() and not (c.isdigit() and not i) else f"_{ord(c):02x}"
-        for i, c in enumerate(label)
-    )
-
-
-def unescape(element: str) -> str:
-    """What escape() made element of."""
-    return re.sub(r"_([0-9a-f]{2})", lambda match: chr(int(match[1], 16)), element)

@@ -11,7 +11,8 @@ from gi.repository import GLib
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pptpd_manager.units import UNIT, Units, UnitState, escape, unescape, unit_name, unit_path
+from pptpd_manager.labels import escape, unescape, unit_name, unit_path
+from pptpd_manager.units import UNIT, Units, UnitState
 
 
 @pytest.mark.parametrize(

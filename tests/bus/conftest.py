@@ -9,20 +9,28 @@ import pytest
 
 from .clients import Client, private_bus
 from .world import World, children, world
+from .zygote import Zygote, zygote
+
+
+@pytest.fixture(scope="session")
+def forks() -> Iterator[Zygote]:
+    """What managers and stand-ins are forked from."""
+    with zygote() as made:
+        yield made
 
 
 @pytest.fixture(autouse=True)
-def nothing_left() -> Iterator[None]:
+def nothing_left(forks: Zygote) -> Iterator[None]:
     """No child of a test survives it."""
-    before = children()
+    before = children(), children(forks.pid)
     yield
-    assert children() == before
+    assert (children(), children(forks.pid)) == before
 
 
 @pytest.fixture
-def bare(tmp_path: Path) -> Iterator[World]:
+def bare(tmp_path: Path, forks: Zygote) -> Iterator[World]:
     """A world in which the daemon does not run yet."""
-    with world(tmp_path) as made:
+    with world(tmp_path, forks) as made:
         yield made
 
 

@@ -7,7 +7,6 @@ org.test.Logind. preparing: it is about to sleep from the start.
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -133,7 +132,3 @@ class Logind:
 def main(address: str, *words: str) -> None:
     """Serve until the bus goes."""
     serve(address, NAME, lambda con: Logind(con, "preparing" in words))
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

@@ -7,7 +7,6 @@ do at a wish: not at all, late, in the middle of its end.
 from __future__ import annotations
 
 import os
-import sys
 from typing import Any
 
 from gi.repository import Gio
@@ -108,5 +107,6 @@ class Polkit:
                 call.reply((how == "yes", how == "challenge", {}))
 
 
-if __name__ == "__main__":
-    serve(sys.argv[1], NAME, Polkit)
+def main(address: str) -> None:
+    """Serve until the bus goes."""
+    serve(address, NAME, Polkit)

@@ -5,7 +5,6 @@ Run as a process: fake_resolved.py ADDRESS. It asks no name server; org.test.Res
 
 from __future__ import annotations
 
-import sys
 from ipaddress import ip_address
 from typing import Any
 
@@ -102,5 +101,6 @@ class Resolved:
                 self.links.setdefault(link, {})[method] = "yes" if value else "no"
 
 
-if __name__ == "__main__":
-    serve(sys.argv[1], NAME, Resolved)
+def main(address: str) -> None:
+    """Serve until the bus goes."""
+    serve(address, NAME, Resolved)

@@ -7,7 +7,6 @@ with an invocation id and a job, until the test says what became of it, over org
 from __future__ import annotations
 
 import os
-import sys
 import time
 import uuid
 from dataclasses import dataclass, replace
@@ -349,5 +348,6 @@ def unit_path(unit: str) -> str:
     return f"{ROOT}/unit/{escaped}"
 
 
-if __name__ == "__main__":
-    serve(sys.argv[1], NAME, Systemd)
+def main(address: str) -> None:
+    """Serve until the bus goes."""
+    serve(address, NAME, Systemd)

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from .clients import until
 from .world import CONFIG, World
+from .zygote import zygote
 
 ROUTES = 10
 QUIET = 0.05  # seconds between two turns: a link does not come up while the manager still sees to its end
@@ -81,8 +82,8 @@ def show(found: dict[str, list[float]]) -> None:
 
 def main() -> None:
     count = int(sys.argv[1]) if sys.argv[1:] else 200
-    with tempfile.TemporaryDirectory() as directory, ExitStack() as stack:
-        show(measured(World(Path(directory), stack), count))
+    with tempfile.TemporaryDirectory() as directory, zygote() as forks, ExitStack() as stack:
+        show(measured(World(Path(directory), stack, forks), count))
 
 
 if __name__ == "__main__":

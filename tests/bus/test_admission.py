@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import itertools
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
@@ -19,10 +17,11 @@ from pptpd_manager.admission import ACT_SECONDS, ACTS, QUESTIONS, REFUSED_SECOND
 from pptpd_manager.quota import MOST
 from pptpd_manager.verdict import PROMPTING
 
-from .clients import ROOT, Client, Pending, RemoteError, until
+from .clients import Client, Pending, RemoteError, until
 from .fake_polkit import CONTROL, CONTROL_PATH
 from .fake_polkit import NAME as POLKIT
 from .world import CONFIG, ERROR, MANAGER, NAME, PATH, SERVER, TUNNEL, UNIT, World, tunnel_path
+from .zygote import Forked, stand_in
 
 # Users that every Debian has (Debian policy 9.2.2); the bus takes nobody whom the machine does not know.
 DAEMON, BIN = 1, 2  # also the ids of their groups
@@ -43,12 +42,11 @@ class Polkit:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: Forked | None = None
 
     def begin(self, plain: str = "yes", prompted: str = "yes") -> None:
         """Have one that answers so."""
-        command = (sys.executable, "-m", "tests.bus.fake_polkit", self.world.address)
-        self.process = self.world.process(*command, cwd=ROOT, stderr=subprocess.DEVNULL)
+        self.process = self.world.forked(stand_in("fake_polkit", self.world.address))
         until(lambda: self.world.client.owner(POLKIT), "the stand-in of polkit")
         self.behave(plain, prompted)
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,8 +13,9 @@ import pytest
 
 from pptpd_manager.logind import Logind
 
-from .clients import ROOT, Client, Signal, until
+from .clients import Client, Signal, until
 from .fake_logind import CONTROL, CONTROL_PATH, NAME
+from .zygote import Forked, Zygote, stand_in
 
 LOCK = ("sleep", "pptp-manager", "Hang up PPTP tunnels", "delay")
 REFUSED = "GDBus.Error:org.freedesktop.DBus.Error.AccessDenied: Permission denied"
@@ -25,16 +24,14 @@ REFUSED = "GDBus.Error:org.freedesktop.DBus.Error.AccessDenied: Permission denie
 class Machine:
     """A bus with a logind, or without; and what ours has told."""
 
-    def __init__(self, address: str, client: Client, stack: ExitStack) -> None:
-        self.address, self.client, self.stack = address, client, stack
+    def __init__(self, address: str, client: Client, stack: ExitStack, forks: Zygote) -> None:
+        self.address, self.client, self.stack, self.forks = address, client, stack, forks
         self.told: list[bool] = []
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: Forked | None = None
 
     def begin(self, *words: str) -> None:
         """Have a logind; words as its command line has them."""
-        command = [sys.executable, "-m", "tests.bus.fake_logind", self.address, *words]
-        self.process = self.stack.enter_context(subprocess.Popen(command, cwd=ROOT))
-        self.stack.callback(self.process.kill)
+        self.process = self.stack.enter_context(self.forks.forked(stand_in("fake_logind", self.address, *words)))
         until(lambda: self.client.owner(NAME), "the stand-in of logind")
 
     def end(self) -> None:
@@ -75,11 +72,11 @@ class Machine:
 
 
 @pytest.fixture
-def machine(bus: str, client: Client, server: Client) -> Iterator[Machine]:
+def machine(bus: str, client: Client, server: Client, forks: Zygote) -> Iterator[Machine]:
     """A bus without a logind; what ours opens is closed at the end. server: so that it is there before and after."""
     before = pipes()
     with ExitStack() as stack:
-        yield Machine(bus, client, stack)
+        yield Machine(bus, client, stack, forks)
     assert pipes() == before
 
 

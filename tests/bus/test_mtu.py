@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import subprocess
-from pathlib import Path
 
 import pytest
 
 from .clients import until
 from .test_restart import crash
-from .world import SERVER, World, world
+from .world import SERVER, World
 
 TABLE = ("list", "table", "inet", "pptp-manager")
 
@@ -219,19 +218,18 @@ def test_where_nobody_clamps_nft_is_not_run(up: World) -> None:
         ("cat >/dev/null; exit 3", "nft failed without a word"),
     ],
 )
-def test_where_it_cannot_be_the_tunnel_is_up_and_says_why(tmp_path: Path, text: str, why: str) -> None:
-    with world(tmp_path) as up:
-        up.program("nft", text)
-        up.configure(up.config.read_text().replace("routes:", "clamp-mss: true\n    routes:"))
-        up.start()
-        warning = f"WARNING: tunnel office: forwarded TCP is not clamped: {why}"
-        until(lambda: warning in up.log(), "the manager to know before any tunnel is up")
-        run, connect = up.connecting("office")
-        ready = up.begin("Ready", "office", run, interface="org.pptpmanager1.Unit")
-        up.link_up("office")
-        summary = f"through {SERVER} ({SERVER}); routes: 192.168.10.0/24; forwarded TCP is not clamped: {why}"
-        assert str(up.answered(ready)).endswith(summary)
-        up.set_unit("office", "active", "running")
-        up.answered(connect)
-        until(lambda: up.log().count(warning) == 2, "it to be told of again")
-        up.expected = [warning] * 2
+def test_where_it_cannot_be_the_tunnel_is_up_and_says_why(bare: World, text: str, why: str) -> None:
+    bare.program("nft", text)
+    bare.configure(bare.config.read_text().replace("routes:", "clamp-mss: true\n    routes:"))
+    bare.start()
+    warning = f"WARNING: tunnel office: forwarded TCP is not clamped: {why}"
+    until(lambda: warning in bare.log(), "the manager to know before any tunnel is up")
+    run, connect = bare.connecting("office")
+    ready = bare.begin("Ready", "office", run, interface="org.pptpmanager1.Unit")
+    bare.link_up("office")
+    summary = f"through {SERVER} ({SERVER}); routes: 192.168.10.0/24; forwarded TCP is not clamped: {why}"
+    assert str(bare.answered(ready)).endswith(summary)
+    bare.set_unit("office", "active", "running")
+    bare.answered(connect)
+    until(lambda: bare.log().count(warning) == 2, "it to be told of again")
+    bare.expected = [warning] * 2

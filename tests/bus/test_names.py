@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import pytest
 from .clients import ROOT, until
 from .fake_resolved import CONTROL, CONTROL_PATH, NAME
 from .world import CANARY, SERVER, World
+from .zygote import Forked, stand_in
 
 SCRIPT = ROOT / "systemd/pptp-ip-up"
 NOBODY = "systemd-resolved does not run and resolvconf is not installed"
@@ -25,12 +25,11 @@ class Names:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: Forked | None = None
 
     def resolved(self) -> None:
         """Have a systemd-resolved."""
-        command = [sys.executable, "-m", "tests.bus.fake_resolved", self.world.address]
-        self.process = self.world.process(*command, cwd=ROOT)
+        self.process = self.world.forked(stand_in("fake_resolved", self.world.address))
         until(lambda: self.world.client.owner(NAME), "the stand-in of resolved")
 
     def gone(self) -> None:

@@ -251,7 +251,7 @@ def test_without_a_network_it_waits(up: World) -> None:
 
 
 def test_no_secret_is_shown(bare: World) -> None:
-    bare.start("--debug")
+    bare.start("--debug", program=True)
     shown = repr([bare.call("Introspect", interface="org.freedesktop.DBus.Introspectable")])
     run, connect = bare.connecting("office")
     assert f'password "{CANARY}"'.replace("!", r"\041") in (bare.runtime / "office.options").read_text()

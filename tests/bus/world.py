@@ -8,7 +8,6 @@ import shlex
 import signal
 import socket
 import subprocess
-import sys
 from ast import literal_eval
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -19,6 +18,7 @@ import pytest
 from gi.repository import GLib
 
 from .clients import PROPERTIES, ROOT, Client, Pending, RemoteError, Signal, private_bus, until
+from .zygote import PROGRAMS, Forked, Order, Zygote, stand_in
 
 NAME, PATH = "org.pptpmanager1", "/org/pptpmanager1"
 MANAGER, UNIT, TUNNEL = NAME + ".Manager", NAME + ".Unit", NAME + ".Tunnel"
@@ -64,8 +64,8 @@ exec cat
 class World:
     """What a test acts with. ip(), bus calls, the units' gate, and the daemon as a process."""
 
-    def __init__(self, directory: Path, stack: ExitStack) -> None:
-        self.directory, self.stack = directory, stack
+    def __init__(self, directory: Path, stack: ExitStack, zygote: Zygote) -> None:
+        self.directory, self.stack, self.zygote = directory, stack, zygote
         self.config, self.runtime, self.programs = (
             directory / "pptp-manager.yaml",
             directory / "run",
@@ -78,7 +78,7 @@ class World:
         self.journal("pppd: Exit.")
         self.configure(CONFIG)
         self.expected: list[str] = []  # what the daemon logs at warning level and above
-        self.daemon: subprocess.Popen[bytes] | None = None
+        self.daemon: subprocess.Popen[bytes] | Forked | None = None
         self.notify = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK))
         self.notify.bind(str(directory / "notify"))
         self._notified: list[str] = []  # read as it comes: the daemon would wait for room in a full socket
@@ -88,9 +88,7 @@ class World:
         self.namespace = holder.pid
         self.address, self.bus = stack.enter_context(private_bus())
         self.client = self.connect()
-        self.systemd = self.process(
-            sys.executable, "-m", "tests.bus.fake_systemd", self.address, cwd=ROOT, stderr=subprocess.DEVNULL
-        )
+        self.systemd = self.forked(stand_in("fake_systemd", self.address))
         assert holder.stdout and holder.stdout.readline() == b"ready\n"
         until(lambda: self.client.owner(SYSTEMD), "the stand-in of systemd")
 
@@ -101,6 +99,10 @@ class World:
         process = self.stack.enter_context(subprocess.Popen(command, **options))
         self.stack.callback(process.kill)
         return process
+
+    def forked(self, order: Order, stderr: int = 2) -> Forked:
+        """The same of the zygote's."""
+        return self.stack.enter_context(self.zygote.forked(order, stderr))
 
     def _hold_namespace(self) -> subprocess.Popen[bytes]:
         command = ["unshare", "--net", "--mount", "sh", "-euc", NETWORK, "sh", str(self.programs)]
@@ -141,31 +143,34 @@ class World:
 
     # --- the daemon ---
 
-    def start(self, *arguments: str, patch: str = "") -> None:
-        """Start the daemon and wait until it is ready. patch: Python that is run in it first."""
-        self.spawn(*arguments, patch=patch)
+    def start(self, *arguments: str, patch: str = "", program: bool = False) -> None:
+        """Start the daemon and wait until it is ready.
+
+        patch: Python that is run in it first. program: start Python for it, so that /proc shows its own command line.
+        """
+        self.spawn(*arguments, patch=patch, program=program)
         assert self.daemon
         process = self.daemon
         until(lambda: process.poll() is not None or "READY=1" in self._notified, "the daemon to be ready")
         assert process.poll() is None, self.log()
 
-    def spawn(self, *arguments: str, patch: str = "") -> None:
+    def spawn(self, *arguments: str, patch: str = "", program: bool = False) -> None:
         """Start the daemon."""
         code = f"import sys\nfrom pptpd_manager.__main__ import main\n{PATIENCE}\n{patch}\nsys.exit(main())"
+        words = ("--config", str(self.config), "--runtime", str(self.runtime), *arguments)
         environment = {
-            "PATH": "/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin",
+            "PATH": PROGRAMS,
             "PYTHONPATH": str(ROOT),
             "DBUS_SYSTEM_BUS_ADDRESS": self.address,
             "NOTIFY_SOCKET": str(self.directory / "notify"),
         }
         self._notified.clear()
         with (self.directory / "log").open("ab") as log:
-            self.daemon = self.process(
-                *self.inside("/usr/bin/python3", "-c", code),
-                *("--config", str(self.config), "--runtime", str(self.runtime), *arguments),
-                env=environment,
-                stderr=log,
-            )
+            if program:
+                command = self.inside("/usr/bin/python3", "-c", code, *words)
+                self.daemon = self.process(*command, env=environment, stderr=log)
+            else:
+                self.daemon = self.forked(Order(code, words, environment, self.namespace), log.fileno())
 
     def stop(self) -> None:
         """End the daemon as systemd does, if it runs; what it logged must be what was expected."""
@@ -414,10 +419,10 @@ def tunnel_path(tunnel: str) -> str:
 
 
 @contextmanager
-def world(directory: Path) -> Iterator[World]:
+def world(directory: Path, zygote: Zygote) -> Iterator[World]:
     """All of it but the daemon, and nothing left of it."""
     with ExitStack() as stack:
-        made = World(directory, stack)
+        made = World(directory, stack, zygote)
         inode = os.stat(f"/proc/{made.namespace}/ns/net").st_ino
         yield made
         made.stop()
@@ -433,6 +438,7 @@ def namespaces() -> Iterator[tuple[str, int]]:
             continue
 
 
-def children() -> list[str]:
-    """This process's children, zombies too."""
-    return [child for task in Path("/proc/self/task").iterdir() for child in (task / "children").read_text().split()]
+def children(process: int | str = "self") -> list[str]:
+    """A process's children, zombies too."""
+    tasks = Path(f"/proc/{process}/task").iterdir()
+    return [child for task in tasks for child in (task / "children").read_text().split()]

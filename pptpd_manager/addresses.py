@@ -26,6 +26,21 @@ _OF_A_NAME = "letters, digits, inner hyphens and dots"
 # This machine itself (RFC 1122), groups, and what is nobody's (RFC 1112): no packet to them reaches a server.
 _NO_SERVER = tuple(map(IPv4Network, ("0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/4", "240.0.0.0/4")))
 
+# The same as regular expressions, for editors: as near as those come, and never narrower than the functions below.
+_OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+_IPV4 = rf"(?:{_OCTET}\.){{3}}{_OCTET}"
+_IPV6 = "(?=[^:]*:[^:]*:)[0-9A-Fa-f:.]{2,45}"
+_LENGTHS = "/(?:[1-9]|[12][0-9]|3[0-2])", "/(?:[1-9][0-9]?|1[01][0-9]|12[0-8])"
+_UNROUTED = (
+    r"(?!0\.[0-9.]*(?:/(?:[89]|[123][0-9]))?$)(?!127\.)(?!255\.255\.255\.255)"
+    r"(?!2(?:2[4-9]|3[0-9])\.[0-9.]*(?:/(?:[4-9]|[123][0-9]))?$)"
+)
+HOST_NAME = rf"(?=.{{1,253}}\.?$){_LABEL.pattern}(?:\.{_LABEL.pattern})*\.?"
+ADDRESS = f"(?:{_IPV4}|{_IPV6}(?:%.+)?)"
+SELECTOR = f"(?:{_IPV4}(?:{_LENGTHS[0]})?|{_IPV6}(?:{_LENGTHS[1]})?)"
+PREFIX = _UNROUTED + SELECTOR
+SERVER = rf"(?:(?!0\.|127\.|22[4-9]\.|2[3-5][0-9]\.){_IPV4}|(?!(?:.*\.)?(?:[0-9]+|0[xX][0-9A-Fa-f]*)\.?$){HOST_NAME})"
+
 MOST = 8  # addresses of one name: for how long they are tried is not the name server's to say
 
 

@@ -14,12 +14,16 @@ from dataclasses import dataclass
 from enum import Enum
 
 from .errors import ACCESS_DENIED, INTERACTIVE_AUTHORIZATION_REQUIRED, LIMITS_EXCEEDED, DBusError
-from .values import BadText, show
+from .values import BadText, matching, show
 
 ROOT = 0
 MAX_ACCOUNT_BYTES = 255  # LOGIN_NAME_MAX of limits.h is 256 with the final NUL
 
 _NOT_IN_ACCOUNT = re.compile(r"[:,/\x00-\x1f\x7f-\x9f\s]")
+# For editors: what account takes.
+ACCOUNT = matching(r"(?![-+~ ])(?![0-9]+$)(?!.* $)[^:,/\u0000-\u001f\u007f-\u009f]+") | {
+    "maxLength": MAX_ACCOUNT_BYTES
+}
 
 
 class Action(Enum):

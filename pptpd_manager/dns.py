@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from . import addresses
-from .values import BadText, Either, Fields, Flag, Items, Text
+from .values import As, BadText, Either, Fields, Flag, Items, Part, Text, matching
 
 Address = IPv4Address | IPv6Address
 
@@ -117,28 +117,41 @@ def _make(
     return DnsConfig(None in servers, named, search, domains, default_route)
 
 
-@dataclass(frozen=True)
-class _Short:
-    """true: the peer's servers; false: none."""
-
-    says: str = "true or false"
-
-    def decode(self, node: object) -> DnsConfig:
-        return DnsConfig(peer=Flag().decode(node))  # type: ignore[arg-type]
-
-
-_DOMAIN: Text[str] = Text("a domain", addresses.domain)
-_SERVER: Text[Address | None] = Text("an address, or peer", _server, numbers=True)
+_DOMAIN: Text[str] = Text("a domain", addresses.domain, schema=matching(addresses.HOST_NAME))
+_SERVER: Text[Address | None] = Text(
+    "an address, or peer", _server, numbers=True, schema=matching(f"peer|{addresses.ADDRESS}")
+)
 DNS: Either[DnsConfig] = Either(
-    _Short(),
+    As(Flag(), lambda peer: DnsConfig(peer=peer)),
     Fields(
         "a mapping with servers, search, domains and default-route",
         {
-            "servers": Items(_SERVER, unique=True),
-            "search": Items(_DOMAIN, unique=True),
-            "domains": Items(_DOMAIN, unique=True),
-            "default-route": Flag(),
+            "servers": Part(
+                Items(_SERVER, unique=True),
+                "the name servers to ask; peer stands for those that the other side names",
+                "[peer, 192.168.10.53]",
+                "[peer]",
+            ),
+            "search": Part(
+                Items(_DOMAIN, unique=True),
+                "domains whose names are asked for there, and that are put behind single names",
+                "[corp.example]",
+                "[]",
+            ),
+            "domains": Part(
+                Items(_DOMAIN, unique=True),
+                "domains whose names are asked for there, and no more than that (split DNS)",
+                "[lab.example]",
+                "[]",
+            ),
+            "default-route": Part(
+                Flag(),
+                "whether names in no domain of any link are asked for there, too; without it they are if the tunnel "
+                "has the machine's default route, or if there are no domains at all",
+                "false",
+            ),
         },
         _make,
+        schema={"properties": {"servers": {"minItems": 1}}},
     ),
 )

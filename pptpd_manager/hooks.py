@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 
-from .values import BadText, Fields, Items, Text
+from .values import BadText, Fields, Items, Part, Text
 
 Command = tuple[str, ...]
 
@@ -34,7 +34,32 @@ def command(text: str) -> Command:
     return words
 
 
-_COMMANDS = Items(Text("a program's whole path, with its arguments", command), unique=False)
+# The first word, in quotes or not, is a whole path.
+_COMMAND = Text(
+    "a program's whole path, with its arguments", command, schema={"type": "string", "pattern": "^[ \\t\"'\\\\]*/"}
+)
+_COMMANDS = Items(_COMMAND, unique=False)
 HOOKS: Fields[Hooks] = Fields(
-    "a mapping with up, down and failed", dict.fromkeys(("up", "down", "failed"), _COMMANDS), Hooks
+    "a mapping with up, down and failed",
+    {
+        "up": Part(
+            _COMMANDS,
+            "when the tunnel has come up and its routes are there, after each dial",
+            '["/usr/local/sbin/notify up"]',
+            "[]",
+        ),
+        "down": Part(
+            _COMMANDS,
+            "when one that was up has ended, for whatever reason; its link may be gone by then",
+            '["/usr/local/sbin/notify down"]',
+            "[]",
+        ),
+        "failed": Part(
+            _COMMANDS,
+            "when the tunnel has been given up; not for each attempt that fails",
+            "[\"/usr/bin/wall 'work is down for good'\"]",
+            "[]",
+        ),
+    },
+    Hooks,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from types import MappingProxyType
 from typing import Generic, TypeVar
@@ -13,7 +13,7 @@ from . import addresses, authorization, dns, hooks, options, routing, secret, va
 from .dns import DnsConfig
 from .hooks import Hooks
 from .routing import RouteEntry, RuleEntry
-from .values import BadText, Choice, Flag, Items, Kind, Number, NumberOr, OneOrMore, Text
+from .values import BadText, Choice, Flag, Items, Kind, Number, NumberOr, OneOrMore, Text, matching
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -31,13 +31,21 @@ class Mppe(Enum):
 
 @dataclass(frozen=True)
 class Key(Generic[T_co]):
-    """One key of a tunnel in the file. default None: required. pppd: the option behind it, "" if none is."""
+    """One key of a tunnel in the file. default None: required. pppd: the option behind it, "" if none is.
+
+    example: a value as it is written in the file; those of all keys go together, with one of the password's sources.
+    """
 
     name: str
     kind: Kind[T_co]
     default: T_co | None
     meaning: str
     pppd: str = ""
+    example: str = field(kw_only=True)
+
+
+# What _characters refuses, for editors.
+_CONTROL = r"\u0000-\u001f\u007f-\u009f\u2028\u2029"
 
 
 def _characters(text: str) -> None:
@@ -77,7 +85,7 @@ def _password(text: str) -> str:
 
 
 _FLAG = Flag()
-_OPTION: Text[str] = Text("one option of pppd with its arguments", options.option)
+_OPTION: Text[str] = Text("one option of pppd with its arguments", options.option, schema=options.SCHEMA)
 _NO_ROUTES: tuple[RouteEntry, ...] = ()
 _NO_RULES: tuple[RuleEntry, ...] = ()
 _NO_OPTIONS: tuple[str, ...] = ()
@@ -86,31 +94,55 @@ _NOBODY: tuple[str, ...] = ()
 # Of the keys around the login no message shows the value: it may be a password that belongs a line further down.
 SERVER: Key[tuple[str, ...]] = Key(
     "server",
-    OneOrMore(Text("a host name or an IPv4 address", addresses.server, secret=True, numbers=True)),
+    OneOrMore(
+        Text(
+            "a host name or an IPv4 address",
+            addresses.server,
+            secret=True,
+            numbers=True,
+            schema=matching(addresses.SERVER),
+        )
+    ),
     None,
     "the PPTP server; its TCP port is always 1723. Several, or a name with several addresses, are tried in turn",
+    example="vpn.example.com",
 )
-USERNAME: Key[str] = Key("username", Text("text", _username, secret=True), None, "the name to log in with", "user")
+USERNAME: Key[str] = Key(
+    "username",
+    Text("text", _username, secret=True, schema=matching(f"[^{_CONTROL}]+")),
+    None,
+    "the name to log in with",
+    "user",
+    example="alice",
+)
 PASSWORD: Key[str] = Key(
     "password",
-    Text("text, at most 255 bytes in UTF-8", _password, secret=True),
+    Text(
+        "text, at most 255 bytes in UTF-8",
+        _password,
+        secret=True,
+        schema=matching("[^\\0]+") | {"maxLength": secret.MAX_BYTES},
+    ),
     "",
     "the password; in quotes, and never shown by any program here. This, or one of the next three, is required",
     "password",
+    example="'secret'",
 )
 PASSWORD_FILE: Key[str] = Key(
     "password-file",
-    Text("the whole path of a file", secret.file_path, secret=True),
+    Text("the whole path of a file", secret.file_path, secret=True, schema=secret.FILE_PATH),
     "",
     "the file that the password is in; root's, with mode 0600. It is read at each dial",
     "password",
+    example="/etc/pptp-work.password",
 )
 CREDENTIAL: Key[str] = Key(
     "credential",
-    Text("a name", secret.credential_name, secret=True),
+    Text("a name", secret.credential_name, secret=True, schema=matching(secret.CREDENTIAL)),
     "",
     "the encrypted credential of systemd that the password is in, see systemd-creds(1). It is decrypted at each dial",
     "password",
+    example="work",
 )
 ASK_PASSWORD = Key(
     "ask-password",
@@ -118,9 +150,15 @@ ASK_PASSWORD = Key(
     False,
     "ask for the password when the tunnel is started, see systemd-ask-password(1)",
     "password",
+    example="true",
 )
 DOMAIN: Key[str] = Key(
-    "domain", Text("text", _domain, secret=True), "", "the Windows domain; the login is DOMAIN\\username", "user"
+    "domain",
+    Text("text", _domain, secret=True, schema=matching(f"[^{_CONTROL}\\\\]+")),
+    "",
+    "the Windows domain; the login is DOMAIN\\username",
+    "user",
+    example="CORP",
 )
 MPPE: Key[Mppe] = Key(
     "mppe",
@@ -128,44 +166,56 @@ MPPE: Key[Mppe] = Key(
     Mppe.REQUIRE_128,
     "the encryption: 128 bits required, any strength required, as the server likes, or none",
     "require-mppe-128, require-mppe-40, nomppe",
+    example="require-128",
 )
-REFUSE_EAP = Key("refuse-eap", _FLAG, True, "do not log in by EAP", "refuse-eap")
-REFUSE_PAP = Key("refuse-pap", _FLAG, True, "do not log in by PAP (the password in clear)", "refuse-pap")
-REFUSE_CHAP = Key("refuse-chap", _FLAG, True, "do not log in by CHAP with MD5", "refuse-chap")
-REFUSE_MSCHAP = Key("refuse-mschap", _FLAG, True, "do not log in by MS-CHAP", "refuse-mschap")
-REFUSE_MSCHAP_V2 = Key("refuse-mschap-v2", _FLAG, False, "do not log in by MS-CHAPv2", "refuse-mschap-v2")
+REFUSE_EAP = Key("refuse-eap", _FLAG, True, "do not log in by EAP", "refuse-eap", example="true")
+REFUSE_PAP = Key(
+    "refuse-pap", _FLAG, True, "do not log in by PAP (the password in clear)", "refuse-pap", example="true"
+)
+REFUSE_CHAP = Key("refuse-chap", _FLAG, True, "do not log in by CHAP with MD5", "refuse-chap", example="true")
+REFUSE_MSCHAP = Key("refuse-mschap", _FLAG, True, "do not log in by MS-CHAP", "refuse-mschap", example="true")
+REFUSE_MSCHAP_V2 = Key(
+    "refuse-mschap-v2", _FLAG, False, "do not log in by MS-CHAPv2", "refuse-mschap-v2", example="false"
+)
 ROUTES: Key[tuple[RouteEntry, ...]] = Key(
     "routes",
     Items(routing.ROUTE, unique=True),
     _NO_ROUTES,
     "the prefixes to reach through the tunnel; of two tunnels with the same one, the first in the file has it",
+    example="[192.168.10.0/24, {prefix: 10.20.0.0/16, metric: 20}]",
 )
-DEFAULT_ROUTE = Key("default-route", _FLAG, False, "send everything without a closer route through the tunnel")
+DEFAULT_ROUTE = Key(
+    "default-route", _FLAG, False, "send everything without a closer route through the tunnel", example="false"
+)
 TABLE = Key(
     "table",
     routing.TABLE,
     routing.MAIN_TABLE,
     "the routing table of this tunnel's routes; with another one than the main table, 'rules' lead to it",
+    example="100",
 )
 RULES: Key[tuple[RuleEntry, ...]] = Key(
     "rules",
     Items(routing.RULE, unique=True),
     _NO_RULES,
     "which packets look into the tunnel's own table: by their source, their mark, the user who sends them",
+    example="[{from: 192.168.5.0/24}, {uid-range: 1000-1999}]",
 )
 GUARD = Key(
     "guard",
     _FLAG,
     False,
     "while the tunnel is wanted but not up, nothing goes another way to where its routes lead (kill switch)",
+    example="true",
 )
-IPV6 = Key("ipv6", _FLAG, False, "carry IPv6 as well, if the server does", "+ipv6, noipv6")
+IPV6 = Key("ipv6", _FLAG, False, "carry IPv6 as well, if the server does", "+ipv6, noipv6", example="true")
 DNS: Key[DnsConfig] = Key(
     "dns",
     dns.DNS,
     DnsConfig(),
     "the name servers to ask through the tunnel: true for the ones that the peer names",
     "usepeerdns",
+    example="{servers: [peer, 192.168.10.53], search: [corp.example]}",
 )
 MTU = Key(
     "mtu",
@@ -174,6 +224,7 @@ MTU = Key(
     "the largest packet to send; auto: what fits into one packet on the way to the server, and follows that. With a "
     "number pppd takes 4 off it for MPPE",
     "mtu",
+    example="1400",
 )
 MRU = Key(
     "mru",
@@ -182,10 +233,17 @@ MRU = Key(
     "the largest packet to ask the server to send; auto: as for mtu at the dial, but never less than that. With less "
     "than mtu, pppd sends less as well",
     "mru",
+    example="1400",
 )
-CLAMP_MSS = Key("clamp-mss", _FLAG, False, "have forwarded TCP connections keep to the tunnel's MTU (for routers)")
+CLAMP_MSS = Key(
+    "clamp-mss", _FLAG, False, "have forwarded TCP connections keep to the tunnel's MTU (for routers)", example="true"
+)
 HOOKS: Key[Hooks] = Key(
-    "hooks", hooks.HOOKS, Hooks(), "what to run when the tunnel goes up, goes down, or is given up"
+    "hooks",
+    hooks.HOOKS,
+    Hooks(),
+    "what to run when the tunnel goes up, goes down, or is given up",
+    example='{up: ["/usr/local/sbin/notify up"]}',
 )
 LCP_ECHO_INTERVAL = Key(
     "lcp-echo-interval",
@@ -193,6 +251,7 @@ LCP_ECHO_INTERVAL = Key(
     2,
     "the time between two echo requests",
     "lcp-echo-interval",
+    example="10",
 )
 LCP_ECHO_FAILURE = Key(
     "lcp-echo-failure",
@@ -200,28 +259,38 @@ LCP_ECHO_FAILURE = Key(
     8,
     "the echo requests without a reply after which the server counts as gone",
     "lcp-echo-failure",
+    example="6",
 )
-PERSIST = Key("persist", _FLAG, True, "dial again when the tunnel is lost (the manager does, not pppd)")
+PERSIST = Key(
+    "persist", _FLAG, True, "dial again when the tunnel is lost (the manager does, not pppd)", example="true"
+)
 CONNECT_TIMEOUT = Key(
-    "connect-timeout", Number(5, 600, "seconds"), 20, "the time from dialling until the tunnel has to be up"
+    "connect-timeout",
+    Number(5, 600, "seconds"),
+    20,
+    "the time from dialling until the tunnel has to be up",
+    example="30",
 )
 USERS: Key[tuple[str, ...]] = Key(
     "users",
-    Items(Text("a user's name", authorization.account), unique=True),
+    Items(Text("a user's name", authorization.account, schema=authorization.ACCOUNT), unique=True),
     _NOBODY,
     "who may connect and disconnect this tunnel besides root, and is asked for no password",
+    example="[alice]",
 )
 GROUPS: Key[tuple[str, ...]] = Key(
     "groups",
-    Items(Text("a group's name", authorization.account), unique=True),
+    Items(Text("a group's name", authorization.account, schema=authorization.ACCOUNT), unique=True),
     _NOBODY,
     "the same for the members of these groups",
+    example="[netdev]",
 )
 PPPD_OPTIONS: Key[tuple[str, ...]] = Key(
     "pppd-options",
     Items(_OPTION, unique=False),
     _NO_OPTIONS,
     "further options of pppd, one in each item; what other keys set is refused",
+    example='[debug, "idle 600"]',
 )
 
 KEYS: tuple[Key[object], ...] = (

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from .values import BadText
+from .values import BadText, matching
 
 MAX_BYTES = 1000  # pppd's MAXWORDLEN is 1024; longer words are cut there
 
@@ -128,6 +128,10 @@ _ESCAPES: Mapping[str, str] = MappingProxyType(
     {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "s": " ", "t": "\t"}
 )
 _OCTAL, _HEX = re.compile(r"[0-7]{1,3}"), re.compile(r"x([0-9A-Fa-f]{0,2})")
+
+# For editors: an option that is not refused, as long as its name is not written in quotes or with escapes.
+_REFUSED_WORDS = "|".join(word.replace("+", "[+]") for word in sorted(ADVICE))
+SCHEMA = matching(rf" *(?!(?:{_REFUSED_WORDS})(?: |$))[^ /#\u0000-\u001f][^\u0000-\u001f]*") | {"maxLength": MAX_BYTES}
 
 
 def option(text: str) -> str:

@@ -10,7 +10,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from types import MappingProxyType
 
 from . import addresses
-from .values import BadText, Choice, Either, Fields, Number, Text
+from .values import As, BadText, Choice, Either, Fields, Number, Part, Text, matching
 
 Address = IPv4Address | IPv6Address
 Prefix = IPv4Network | IPv6Network
@@ -126,9 +126,22 @@ def _rule(
     return RuleEntry(source, fwmark, uid_range, priority)
 
 
-TABLE: Text[int] = Text(f"a routing table, 1..{_MAX}", _table, numbers=True)
-_PREFIX: Text[Prefix] = Text("a prefix such as 192.168.10.0/24", addresses.prefix, numbers=True)
-_SOURCE: Text[Address] = Text("an address", addresses.address, numbers=True)
+_HEX = "0[xX][0-9a-fA-F]{1,16}"
+_NUMBER = f"(?:0|[1-9][0-9]{{0,9}}|{_HEX})"
+TABLE: Text[int] = Text(
+    f"a routing table, 1..{_MAX}",
+    _table,
+    numbers=True,
+    schema={
+        "anyOf": [
+            {"type": "integer", "minimum": 1, "maximum": _MAX, "not": {"enum": [GUARD_TABLE, LOCAL_TABLE]}},
+            matching(f"(?!(?:{GUARD_TABLE}|{LOCAL_TABLE})$)[1-9][0-9]{{0,9}}|{_HEX}"),
+        ]
+    },
+)
+_PREFIX_SAYS = "a prefix such as 192.168.10.0/24"
+_PREFIX: Text[Prefix] = Text(_PREFIX_SAYS, addresses.prefix, numbers=True, schema=matching(addresses.PREFIX))
+_SOURCE: Text[Address] = Text("an address", addresses.address, numbers=True, schema=matching(addresses.ADDRESS))
 _NO_GATEWAY = "makes no sense: a tunnel has one other end, so its routes need no gateway and no interface"
 _REFUSED: Mapping[str, str] = MappingProxyType(
     dict.fromkeys(("gateway", "via", "nexthop", "dev", "device", "interface"), _NO_GATEWAY)
@@ -136,27 +149,72 @@ _REFUSED: Mapping[str, str] = MappingProxyType(
 _ROUTE_IN_FULL = Fields(
     "a mapping with prefix, metric, table, source and scope",
     {
-        "prefix": _PREFIX,
-        "metric": Number(0, GUARD_METRIC - 1, ""),
-        "table": TABLE,
-        "source": _SOURCE,
-        "scope": Choice(Scope),
+        "prefix": Part(_PREFIX, "what to reach; required", "10.20.0.0/16"),
+        "metric": Part(
+            Number(0, GUARD_METRIC - 1, ""),
+            "of two routes to one prefix the one with the lower metric is used; without it the first tunnel in the "
+            "file has the lower one",
+            "20",
+        ),
+        "table": Part(TABLE, "the routing table of this route, if it is not the tunnel's", "100"),
+        "source": Part(
+            _SOURCE,
+            "the local address that packets are to have by this route; the route waits until an interface has it",
+            "10.9.0.2",
+        ),
+        "scope": Part(Choice(Scope), "how far away the destination is, see ip-route(8)", "link", "link"),
     },
     _entry,
     required=("prefix",),
     refused=_REFUSED,
 )
-_ROUTE_IN_SHORT: Text[RouteEntry] = Text(
-    "a prefix such as 192.168.10.0/24", lambda text: RouteEntry(addresses.prefix(text)), numbers=True
-)
+_ROUTE_IN_SHORT: As[Prefix, RouteEntry] = As(_PREFIX, RouteEntry)
 ROUTE: Either[RouteEntry] = Either(_ROUTE_IN_SHORT, _ROUTE_IN_FULL)
 RULE: Fields[RuleEntry] = Fields(
     "a mapping with from, fwmark, uid-range and priority",
     {
-        "from": Text("a prefix such as 192.168.10.0/24", addresses.selector, numbers=True),
-        "fwmark": Text("a mark such as 0x10 or 0x10/0xff", _fwmark, numbers=True),
-        "uid-range": Text("a user id, or a range such as 1000-1999", _uids, numbers=True),
-        "priority": Number(1, 32765, ""),
+        "from": Part(
+            Text(_PREFIX_SAYS, addresses.selector, numbers=True, schema=matching(addresses.SELECTOR)),
+            "packets with a source address in this prefix",
+            "192.168.5.0/24",
+        ),
+        "fwmark": Part(
+            Text(
+                "a mark such as 0x10 or 0x10/0xff",
+                _fwmark,
+                numbers=True,
+                schema={
+                    "anyOf": [
+                        {"type": "integer", "minimum": 0, "maximum": _MAX},
+                        matching(f"{_NUMBER}(?:/{_NUMBER})?"),
+                    ]
+                },
+            ),
+            "packets with this mark of the firewall, of which the mask's bits count",
+            "0x10/0xff",
+        ),
+        "uid-range": Part(
+            Text(
+                "a user id, or a range such as 1000-1999",
+                _uids,
+                numbers=True,
+                schema={
+                    "anyOf": [
+                        {"type": "integer", "minimum": 0, "maximum": _MAX - 1},
+                        matching("[0-9]{1,10}(?:-[0-9]{1,10})?"),
+                    ]
+                },
+            ),
+            "packets that these users' programs send",
+            "1000-1999",
+        ),
+        "priority": Part(
+            Number(1, 32765, ""),
+            f"the place among the machine's rules, the lowest first; without it {RULE_PRIORITY} and up, in the order "
+            "of the file",
+            "100",
+        ),
     },
     lambda **given: _rule(given.pop("from", None), **given),
+    schema={"anyOf": [{"required": [name]} for name in ("from", "fwmark", "uid-range")]},
 )

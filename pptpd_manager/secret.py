@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 
-from .values import BadText
+from .values import BadText, matching
 
 ITSELF = "the password itself goes under 'password:'"  # what somebody is told who may have written it elsewhere
 MAX_BYTES = 255  # pppd's MAXSECRETLEN is 256 with the final NUL
 # The manager's sandbox shows it none of these: ProtectHome= and PrivateTmp=.
 _HIDDEN = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")
-_CREDENTIAL = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,254}")
+CREDENTIAL = "[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,254}"  # the pattern of credential_name's names
+FILE_PATH = matching(f"(?!(?:{'|'.join(_HIDDEN)})/)/.*")  # of file_path's
 
 
 def of_output(raw: bytes) -> bytes:
@@ -48,6 +49,6 @@ def credential_name(text: str) -> str:
     """
     if not text:
         raise BadText("must not be empty")
-    if not _CREDENTIAL.fullmatch(text):
+    if not re.fullmatch(CREDENTIAL, text):
         raise BadText(f"must be a name of at most 255 letters, digits, _ . @ + and -, and no path; {ITSELF}")
     return text

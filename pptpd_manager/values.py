@@ -12,6 +12,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from .document import ListNode, MappingNode, Mark, Node, RefusedNode, ScalarNode
 
 T = TypeVar("T")
+U = TypeVar("U")
 T_co = TypeVar("T_co", covariant=True)
 E = TypeVar("E", bound=Enum)
 
@@ -53,6 +54,11 @@ class Kind(Protocol[T_co]):
         """The value of node. Raises Wrong."""
 
 
+def matching(pattern: str) -> dict[str, object]:
+    """The JSON Schema of texts that match as a whole. pattern: what is the same in ECMAScript and in Python."""
+    return {"type": "string", "pattern": f"^(?:{pattern})$"}
+
+
 def show(text: str) -> str:
     """text in single quotes on one line, cut when long; never call it with a secret."""
     cut = text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
@@ -91,12 +97,14 @@ class Text(Generic[T]):
     """A text that check takes. secret: it is never shown.
 
     numbers: also what YAML takes for a number, as check says more about 10.1 than "expected text".
+    schema: what check takes, as far as a JSON Schema can say that, for editors; never less than check takes.
     """
 
     says: str
     check: Callable[[str], T]
     secret: bool = False
     numbers: bool = False
+    schema: Mapping[str, object] = field(default_factory=lambda: matching(".*"), compare=False)
 
     def decode(self, node: Node) -> T:
         scalar = _scalar(node, "text")
@@ -304,27 +312,39 @@ def nearest(word: str, names: Collection[str]) -> str:
 
 
 @dataclass(frozen=True)
+class Part(Generic[T_co]):
+    """One key of a mapping. default, example: as written in the file; default "": none."""
+
+    kind: Kind[T_co]
+    meaning: str
+    example: str
+    default: str = ""
+
+
+@dataclass(frozen=True)
 class Fields(Generic[T]):
     """A mapping with these keys. make: of the given values, by their names with _ for -; may raise BadText.
 
     required: keys that must be given; refused: keys that somebody may well try -> why not.
+    schema: more of what make takes, as a JSON Schema.
     """
 
     says: str
-    kinds: Mapping[str, Kind[Any]]
+    parts: Mapping[str, Part[Any]]
     make: Callable[..., T]
     required: tuple[str, ...] = ()
     refused: Mapping[str, str] = field(default_factory=dict)
+    schema: Mapping[str, object] = field(default_factory=dict, compare=False)
 
     def decode(self, node: Node) -> T:
         found, faults = pairs(node)
         values: dict[str, object] = {}
         for name, (mark, value) in (found or {}).items():
-            if name not in self.kinds:
+            if name not in self.parts:
                 faults.append(Fault(mark, f".{name}", self._unknown(name)))
                 continue
             try:
-                values[name] = self.kinds[name].decode(value)
+                values[name] = self.parts[name].kind.decode(value)
             except Wrong as error:
                 faults += [Fault(f.mark, f".{name}{f.suffix}", f.message) for f in error.faults]
         if found is not None:
@@ -339,8 +359,8 @@ class Fields(Generic[T]):
     def _unknown(self, name: str) -> str:
         if name in self.refused:
             return self.refused[name]
-        meant = nearest(name, self.kinds)
-        return "unknown key" + (f"; did you mean '{meant}'?" if meant else f"; known are {', '.join(self.kinds)}")
+        meant = nearest(name, self.parts)
+        return "unknown key" + (f"; did you mean '{meant}'?" if meant else f"; known are {', '.join(self.parts)}")
 
 
 @dataclass(frozen=True)
@@ -356,6 +376,21 @@ class Either(Generic[T]):
 
     def decode(self, node: Node) -> T:
         return self.full.decode(node) if isinstance(node, MappingNode) else self.short.decode(node)
+
+
+@dataclass(frozen=True)
+class As(Generic[T, U]):
+    """A value of one kind, and what is made of it."""
+
+    kind: Kind[T]
+    make: Callable[[T], U]
+
+    @property
+    def says(self) -> str:
+        return self.kind.says
+
+    def decode(self, node: Node) -> U:
+        return self.make(self.kind.decode(node))
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,9 @@ from pptpd_manager.hooks import Hooks
 from pptpd_manager.routing import RouteEntry, RuleEntry, Scope
 
 ROOT = pathlib.Path(__file__).parents[2]
-EXAMPLE = ROOT / "etc" / "pptp-manager.yaml"
+START = ROOT / "etc" / "pptp-manager.yaml"
+EXAMPLE = ROOT / "etc" / "pptp-manager.example.yaml"
+OTHER = "    server: vpn.example.net\n    username: alice\n"  # what the tunnels with other passwords begin with
 BASE = "tunnels:\n  work:\n    server: vpn.example.com\n    username: alice\n    password: s3cret\n"
 CANARY = "Zq$9!canary.x7W"
 
@@ -227,10 +229,13 @@ def test_server_refused(server: str, message: str) -> None:
     assert messages(BASE.replace("vpn.example.com", server)) == [f"f:3:13: tunnels.work.server: {message}"]
 
 
-@pytest.mark.parametrize(
-    "server",
-    ["a", "A-1.b", "192.0.2.1", "223.255.255.255", "vpn.example.com.", "1and1.example", "a.4c", f"{'a.' * 126}a"],
-)
+SERVERS_TAKEN = [
+    *("a", "A-1.b", "192.0.2.1", "223.255.255.255", "vpn.example.com.", "1and1.example", "a.4c"),
+    f"{'a.' * 126}a",
+]
+
+
+@pytest.mark.parametrize("server", SERVERS_TAKEN)
 def test_server_taken(server: str) -> None:
     assert tunnel(base=BASE.replace("vpn.example.com", server)).server == server
 
@@ -985,37 +990,41 @@ def test_where_the_password_comes_from_refused(defaults: str, given: str, expect
     assert messages(text) == [f"f:{line}" for line in expected]
 
 
-@pytest.mark.parametrize(
-    ("defaults", "given", "source"),
-    [
-        ("", "password-file: /etc/work file", {"password_file": "/etc/work file"}),
-        ("", "credential: work.vpn@office", {"credential": "work.vpn@office"}),
-        ("", "ask-password: true", {"ask_password": True}),
-        ("ask-password: true", "", {"ask_password": True}),
-        ("ask-password: true", "credential: work", {"credential": "work"}),
-        ("password: a", "ask-password: true", {"ask_password": True}),
-        ("ask-password: true", "ask-password: false\n    password: b", {"password": "b"}),
-    ],
-)
+SOURCES_TAKEN: list[tuple[str, str, dict[str, object]]] = [
+    ("", "password-file: /etc/work file", {"password_file": "/etc/work file"}),
+    ("", "credential: work.vpn@office", {"credential": "work.vpn@office"}),
+    ("", "ask-password: true", {"ask_password": True}),
+    ("ask-password: true", "", {"ask_password": True}),
+    ("ask-password: true", "credential: work", {"credential": "work"}),
+    ("password: a", "ask-password: true", {"ask_password": True}),
+    ("ask-password: true", "ask-password: false\n    password: b", {"password": "b"}),
+]
+
+
+@pytest.mark.parametrize(("defaults", "given", "source"), SOURCES_TAKEN)
 def test_where_the_password_comes_from_taken(defaults: str, given: str, source: dict[str, object]) -> None:
     text = f"defaults: {{{defaults}}}\n" + BASE.replace("password: s3cret", given)
     plain = TunnelConfig(name="work", servers=("vpn.example.com",), username="alice")
     assert parse(text, "f").tunnels["work"] == dataclasses.replace(plain, **source)  # type: ignore[arg-type]
 
 
-def test_example_has_no_tunnel_as_shipped() -> None:
-    assert parse(EXAMPLE.read_text(), "f") == Config({})
+def test_the_first_configuration_has_no_tunnel() -> None:
+    assert parse(START.read_text(), "f") == Config({})
 
 
-def test_example_uncommented_shows_each_key_with_its_default() -> None:
-    text = re.sub(r"(?m)^( +)# ([a-z0-9-]+:( |$))", r"\1\2", EXAMPLE.read_text())
+def test_the_first_configuration_uncommented_is_a_tunnel() -> None:
+    text = re.sub(r"(?m)^( +)# ([a-z]+:( |$))", r"\1\2", START.read_text())
     (found,) = parse(text, "f").tunnels.values()
-    assert found.name == "work"
+    assert found == dataclasses.replace(tunnel(), password="secret", routes=(entry("192.168.10.0/24"),))
+
+
+def test_the_example_has_each_key() -> None:
+    text = EXAMPLE.read_text()
+    work, *others = parse(text, "f").tunnels.values()
     for key in keys.KEYS:
-        other = "#   " if key in keys.SOURCES[1:] else ""
-        assert re.search(rf"(?m)^    {other}{key.name}:", text), key.name
-        if key.name not in ("server", "username", "password", "domain", "routes", "pppd-options"):
-            assert getattr(found, key.name.replace("-", "_")) == key.default
+        (given_,) = re.findall(rf"(?m)^    {key.name}: (.+)$", text[text.index("tunnels:") :].replace(OTHER, ""))
+        assert given_ == key.example
+    assert work.password and [one.name for one in others if not one.password] == ["home", "lab", "cafe"]
 
 
 @pytest.mark.parametrize("module", ["document", "values", "addresses", "options", "secret", "keys", "config"])

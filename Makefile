@@ -4,7 +4,7 @@
 # make demo        the journey of a tunnel, to look at
 # make bench       connect and recovery beside pon and NetworkManager, as tables; an hour. COUNT=1: 25 minutes
 # make shell       a shell in the lab
-# make docs        docs/reasons.md and docs/states.md, from the program
+# make docs        what is made from the program: pages in docs/, the manual in man/, the schema and the example
 # make deb         build/pptp-manager_VERSION_all.deb, checked by lintian
 # make release     whether all that names the version names the same, and what is not ready
 # SUITE=trixie chooses Debian 13 for demo, bench and shell.
@@ -23,13 +23,14 @@ hostprefix ?= /usr
 PACKAGES := $(patsubst pptpd_manager/%/__init__.py,%,$(wildcard pptpd_manager/*/__init__.py))
 privatedir := $(prefix)/lib/pptp-manager
 unitdir := $(prefix)/lib/systemd/system
+datadir := $(prefix)/share/pptp-manager
 docdir := $(prefix)/share/doc/pptp-manager
 # Paths as our files have them, to what they are with this prefix.
-RELOCATE = grep -rlE '/usr/(lib|sbin|share|share/doc)/pptp-manager' $(addprefix $(DESTDIR),$(privatedir) $(docdir) \
-	$(sbindir)/pptp-manager $(prefix)/bin/pptpctl $(unitdir)/pptp*.service \
-	$(hostprefix)/share/dbus-1/interfaces/org.pptpmanager1*.xml) | xargs -r sed -i \
-	-e 's|/usr/lib/pptp-manager|$(privatedir)|g' -e 's|/usr/sbin/pptp-manager|$(sbindir)/pptp-manager|g' \
+PATHS = -e 's|/usr/lib/pptp-manager|$(privatedir)|g' -e 's|/usr/sbin/pptp-manager|$(sbindir)/pptp-manager|g' \
 	-e 's|/usr/share/doc/pptp-manager|$(docdir)|g' -e 's|/usr/share/pptp-manager|$(prefix)/share/pptp-manager|g'
+RELOCATE = grep -rlE '/usr/(lib|sbin|share|share/doc)/pptp-manager' $(addprefix $(DESTDIR),$(privatedir) $(docdir) \
+	$(sbindir)/pptp-manager $(prefix)/bin/pptpctl $(unitdir)/pptp*.service $(datadir) \
+	$(hostprefix)/share/dbus-1/interfaces/org.pptpmanager1*.xml) | xargs -r sed -i $(PATHS)
 
 .PHONY: install uninstall check test flood demo bench shell docs deb release clean
 
@@ -40,9 +41,12 @@ install:
 		$(DESTDIR)$(hostprefix)/share/dbus-1/interfaces $(DESTDIR)$(sysconfdir)/iproute2/rt_protos.d \
 		$(DESTDIR)$(sysconfdir)/iproute2/rt_tables.d $(DESTDIR)$(hostprefix)/share/polkit-1/actions \
 		$(DESTDIR)$(hostprefix)/lib/NetworkManager/conf.d $(DESTDIR)$(hostprefix)/lib/systemd/network \
-		$(DESTDIR)$(hostprefix)/lib/systemd/networkd.conf.d $(DESTDIR)$(hostprefix)/lib/tmpfiles.d $(DESTDIR)$(docdir)/docs
+		$(DESTDIR)$(hostprefix)/lib/systemd/networkd.conf.d $(DESTDIR)$(hostprefix)/lib/tmpfiles.d $(DESTDIR)$(docdir)/docs \
+		$(DESTDIR)$(docdir)/examples $(DESTDIR)$(datadir)
 	install -m 0644 *.md $(DESTDIR)$(docdir)
 	install -m 0644 docs/*.md $(DESTDIR)$(docdir)/docs
+	install -m 0644 etc/pptp-manager.example.yaml $(DESTDIR)$(docdir)/examples/pptp-manager.yaml
+	install -m 0644 etc/pptp-manager.schema.json $(DESTDIR)$(datadir)
 	install -m 0644 pptpd_manager/*.py $(DESTDIR)$(privatedir)/pptpd_manager
 	for package in $(PACKAGES); do \
 		install -m 0644 pptpd_manager/$$package/*.py $(DESTDIR)$(privatedir)/pptpd_manager/$$package || exit; done
@@ -63,7 +67,7 @@ install:
 	install -m 0644 etc/networkd.conf $(DESTDIR)$(hostprefix)/lib/systemd/networkd.conf.d/pptp-manager.conf
 	install -m 0644 etc/tmpfiles.conf $(DESTDIR)$(hostprefix)/lib/tmpfiles.d/pptp-manager.conf
 	[ -e $(DESTDIR)$(sysconfdir)/pptp-manager.yaml ] || \
-		install -m 0600 etc/pptp-manager.yaml $(DESTDIR)$(sysconfdir)/pptp-manager.yaml
+		sed $(PATHS) etc/pptp-manager.yaml | install -m 0600 /dev/stdin $(DESTDIR)$(sysconfdir)/pptp-manager.yaml
 	[ "$(prefix):$(sbindir)" = /usr:/usr/sbin ] || $(RELOCATE)
 	[ -n "$(DESTDIR)" ] || $(PYTHON) -m compileall -q $(privatedir)/pptpd_manager
 	[ -n "$(DESTDIR)" ] || systemd/pptp-setup installed
@@ -72,7 +76,7 @@ install:
 uninstall:
 	[ -n "$(DESTDIR)" ] || systemd/pptp-setup removing
 	[ -n "$(DESTDIR)" ] || ! [ -d /run/systemd/system ] || systemctl disable pptp@.service pptp-manager.service
-	rm -rf $(DESTDIR)$(privatedir) $(DESTDIR)$(docdir)
+	rm -rf $(DESTDIR)$(privatedir) $(DESTDIR)$(docdir) $(DESTDIR)$(datadir)
 	rm -f $(DESTDIR)$(sbindir)/pptp-manager $(DESTDIR)$(prefix)/bin/pptpctl $(DESTDIR)$(unitdir)/pptp-manager.service \
 		$(DESTDIR)$(unitdir)/pptp@.service $(DESTDIR)$(unitdir)/pptp-guard.service \
 		$(DESTDIR)$(unitdir)/pptp-modules.service $(DESTDIR)$(hostprefix)/lib/tmpfiles.d/pptp-manager.conf \

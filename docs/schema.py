@@ -62,9 +62,7 @@ def document() -> Schema:
         },
         "allOf": [
             *(unless_default({"required": [key.name]}, True) for key in KEYS if key.default is None),
-            unless_default(
-                one_source(), {"anyOf": [{"type": "null"}, one_source(), {"not": {"anyOf": given(*SOURCES)}}]}
-            ),
+            unless_default(one_source(), {"anyOf": [{"type": "null"}, one_source(), no_source()]}),
         ],
         "definitions": {"tunnel": tunnel()},
     }

@@ -3,45 +3,31 @@
 from __future__ import annotations
 
 import re
-from enum import Enum
+import sys
 from pathlib import Path
 
 import pytest
 
-from pptpd_manager import reasons
-from pptpd_manager.dns import DnsConfig
-from pptpd_manager.hooks import Hooks
-from pptpd_manager.keys import KEYS, Key
-from pptpd_manager.values import NumberOr
-
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "docs"))
+
+import keytable  # noqa: E402
+
+from pptpd_manager import reasons  # noqa: E402
+from pptpd_manager.keys import KEYS, Key  # noqa: E402
+
 README = (ROOT / "README.md").read_text()
 CONFIGURATION = (ROOT / "docs/configuration.md").read_text()
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
 MODULES = sorted(path.name for path in (ROOT / "pptpd_manager").glob("*.py") if path.name != "__init__.py")
 
 
-def default(key: Key[object]) -> str:
-    """The key's default as it would be written in the file."""
-    match key.default:
-        case None:
-            return "required"
-        case bool():
-            return f"`{str(key.default).lower()}`"
-        case Enum():
-            return f"`{key.default.value}`"
-        case () | "" | DnsConfig() | Hooks():
-            return "none"
-        case 0 if isinstance(key.kind, NumberOr):
-            return f"`{key.kind.word}`"
-        case _:
-            return f"`{key.default}`"
-
-
 def row(key: Key[object]) -> str:
     """The key's line in the table."""
     pppd = ", ".join(f"`{option}`" for option in key.pppd.split(", ")) if key.pppd else ""
-    return f"| `{key.name}` | {default(key)} | {key.kind.says} | {key.meaning} | {pppd} |".replace("|  |", "| |")
+    default = keytable.default(key)
+    default = default if default in (keytable.REQUIRED, keytable.NONE) else f"`{default}`"
+    return f"| `{key.name}` | {default} | {key.kind.says} | {key.meaning} | {pppd} |".replace("|  |", "| |")
 
 
 def test_the_table_of_keys_is_keys_py() -> None:

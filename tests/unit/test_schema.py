@@ -284,8 +284,6 @@ def test_any_values(own: Mapping[str, object] | None, defaults: Mapping[str, obj
 
 
 @pytest.mark.parametrize("key", [key.name for key in KEYS])
-def test_each_key_takes_its_example_and_not_everything(key: str) -> None:
-    (work, *_) = parse((ROOT / "etc/pptp-manager.example.yaml").read_text(), "f").tunnels.values()
-    assert work
-    for value in (None, [[]], {"zzz": 1}, 1.5):
-        assert not schema_takes({"tunnels": {"work": GOOD | {key: value}}}) or value is None
+@pytest.mark.parametrize("value", [[[]], {"zzz": 1}, 1.5], ids=str)
+def test_no_key_takes_anything(key: str, value: object) -> None:
+    assert not schema_takes({"tunnels": {"work": GOOD | {key: value}}})

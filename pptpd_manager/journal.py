@@ -8,12 +8,12 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from gi.repository import Gio, GLib
 
 from pptpd_manager.callback import guarded
 from pptpd_manager.diagnosis import LAST_LINE, Line
+from pptpd_manager.entries import ROOTS, text
 from systemd import journal
 
 log = logging.getLogger(__name__)
@@ -25,7 +25,6 @@ PATIENCE_MS = (300, 4000)  # for lines that come late, without and with a last o
 LONGEST_MS = 12_000
 _PRIORITIES = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
 
-ROOTS = "_UID=0"
 LINES = 400  # the last of them; a run that was up for a week has said much that does not matter
 
 
@@ -182,18 +181,9 @@ def parse(output: bytes, run: str, pid: int, log_name: str) -> tuple[Line, ...]:
     for entry in map(json.loads, filter(bytes.strip, output.split(b"\n"))):
         if not isinstance(entry, dict):
             raise ValueError(f"an object was expected, got {type(entry).__name__}")
-        line = Line(_text(entry.get("SYSLOG_IDENTIFIER")), _text(entry.get("MESSAGE")))
+        line = Line(text(entry.get("SYSLOG_IDENTIFIER")), text(entry.get("MESSAGE")))
         known = entry.get("_SYSTEMD_INVOCATION_ID")
         by_name = entry.get("_PID") == str(pid) if line.program == "pppd" else line.text.startswith(log_name + " ")
         if entry.get("_UID") == "0" and (known == run or (known is None and by_name)):
             lines.append(line)
     return tuple(lines)
-
-
-def _text(value: Any) -> str:
-    """A field's value: a text, a list of bytes when it is not printable, of both when it is repeated."""
-    if not isinstance(value, list):
-        return str(value or "")
-    if all(isinstance(item, int) and 0 <= item < 256 for item in value):
-        return bytes(value).decode(errors="replace")
-    return _text(next((item for item in value if not isinstance(item, int)), None))

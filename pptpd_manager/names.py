@@ -165,9 +165,7 @@ class Names:
         self._standings[name] = standing
         if str(standing):
             level = logging.WARNING if problem else logging.INFO
-            log.log(
-                level, "tunnel %s: name servers: %s", name, standing, extra=journal.of_tunnel(name, unit_name(name))
-            )
+            log.log(level, "tunnel %s: name servers: %s", name, standing, extra=_of(name))
         self._on_change(name)
 
     def _fail(self, name: str, want: LinkDns, error: str) -> None:
@@ -227,7 +225,7 @@ class Names:
         self._records[name] = record
 
         def failed(error: OSError) -> None:
-            log.warning("tunnel %s: %s cannot be written: %s", name, self._path(name), error.strerror)
+            log.warning("tunnel %s: %s cannot be written: %s", name, self._path(name), error.strerror, extra=_of(name))
 
         self._files.write(self._path(name), encode(record), failed, outdated=True)
 
@@ -265,7 +263,12 @@ def _left_alone(t: Tunnel) -> bool:
 
 def _complain(name: str, error: str) -> None:
     if error:
-        log.warning("tunnel %s: name servers: %s", name, error, extra=journal.of_tunnel(name, unit_name(name)))
+        log.warning("tunnel %s: name servers: %s", name, error, extra=_of(name))
+
+
+def _of(name: str) -> dict[str, dict[str, str]]:
+    """The journal's fields of that tunnel."""
+    return journal.of_tunnel(name, unit_name(name))
 
 
 def encode(record: Record) -> bytes:

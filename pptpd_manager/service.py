@@ -324,6 +324,7 @@ class Service:
             "Version": VERSION,
             "ConfigurationFile": self._settings.path,
             "ConfigurationProblems": list(self._settings.problems),
+            "NeedReload": lambda: self._settings.outdated,
         }
 
     def configuration_changed(self) -> None:

@@ -7,6 +7,7 @@ broken meanwhile goes on with what runs.
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 
 from pptpd_manager import configfile, reasons
@@ -18,6 +19,8 @@ log = logging.getLogger(__name__)
 
 PROBLEM_CHARACTERS = 400  # of one problem in a reason; its end says how to mend it
 
+Version = tuple[int, int, int, int]
+
 
 class Settings:
     """config: in force; problems: of the file as last read, empty when that is what is in force."""
@@ -27,6 +30,7 @@ class Settings:
         self.path, self._accepted, self._files = path, Path(accepted), files
         self.config = Config({})
         self.problems: tuple[str, ...] = ()
+        self._read: Version | None = None
 
     @property
     def absent(self) -> Failure:
@@ -38,8 +42,14 @@ class Settings:
             reasons.NOT_CONFIGURED, printable(f"in {self.path}: {', '.join(self.config.tunnels) or 'none'}")
         )
 
+    @property
+    def outdated(self) -> bool:
+        """Whether the file is another one now than when it was last read."""
+        return _version(self.path) != self._read
+
     def load(self) -> None:
         """Read the file. One with problems changes nothing but problems, which are logged."""
+        self._read = _version(self.path)  # before it is read: what changes it meanwhile is news
         try:
             text = configfile.read(self.path)
             self.config = parse(text, self.path)
@@ -64,3 +74,12 @@ class Settings:
             log.warning("the good configuration cannot be kept for a restart: %s", error)
 
         self._files.write(self._accepted, text.encode(), failed)
+
+
+def _version(path: str) -> Version | None:
+    """What tells one content of a file from another; None without a file."""
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns

@@ -11,6 +11,7 @@ from typing import Any
 
 from gi.repository import Gio, GLib
 
+from pptpd_manager import journal
 from pptpd_manager.callback import guarded
 from pptpd_manager.events import GIVEN_UP
 from pptpd_manager.labels import unescape, unit_name, unit_path
@@ -116,7 +117,7 @@ class Units:
             "KillUnit",
             GLib.Variant("(ssi)", (unit_name(tunnel), who, signal)),
             lambda _: None,
-            lambda text: log.info("tunnel %s: nothing to kill: %s", tunnel, text),
+            lambda text: log.info("tunnel %s: nothing to kill: %s", tunnel, text, extra=_fields(tunnel)),
         )
 
     def processes(self, tunnel: str, then: Callable[[Pids], None]) -> None:
@@ -158,7 +159,8 @@ class Units:
 
         def untold(text: str) -> None:
             if self._newest.get(tunnel) == question:
-                log.warning("systemd does not tell the state of %s: %s", unit_name(tunnel), text)
+                unit = unit_name(tunnel)
+                log.warning("systemd does not tell the state of %s: %s", unit, text, extra=_fields(tunnel))
             told(None)
 
         facts: dict[str, Any] = {}
@@ -234,3 +236,8 @@ def _state(unit: dict[str, Any], facts: Mapping[str, Any] = MappingProxyType({})
     abandoned = unit["SubState"] == "start-post" and facts.get("MainPID") == 0
     shutdown = facts.get("SystemState") == "stopping"  # shutdown.target is there, or is to be
     return UnitState(unit["ActiveState"], unit["SubState"], run, since, job, given_up, shutdown, abandoned)
+
+
+def _fields(tunnel: str) -> dict[str, dict[str, str]]:
+    """The journal's fields of that tunnel."""
+    return journal.of_tunnel(tunnel, unit_name(tunnel))

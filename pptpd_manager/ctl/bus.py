@@ -5,7 +5,7 @@ The connection is GDBus' own: to import pydbus takes as long as all the rest of 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from gi.repository import Gio, GLib
@@ -17,7 +17,9 @@ NAME, PATH = "org.pptpmanager1", "/org/pptpmanager1"
 MANAGER, TUNNEL = NAME + ".Manager", NAME + ".Tunnel"
 PROPERTIES = "org.freedesktop.DBus.Properties"
 LOOK_SECONDS = 5.0  # what a look waits for its answer
-_ABSENT = ("ServiceUnknown", "NameHasNoOwner", "NoReply", "Disconnected", "TimedOut", "Timeout", "Spawn.")
+NOT_RUNNING = "pptp-manager does not run; start it by: systemctl start pptp-manager"
+_ABSENT = ("ServiceUnknown", "NameHasNoOwner")
+_SILENT = ("NoReply", "Disconnected", "TimedOut", "Timeout", "Spawn.")
 
 
 class Bus:
@@ -76,6 +78,13 @@ class Bus:
         ordered = [path for _, path, _ in self.call(PATH, MANAGER + ".ListTunnels")]
         return {found[path]["Name"]: found[path] for path in ordered if path in found}
 
+    def named(self, names: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """The properties of these tunnels, or of all for no names. Raises CtlError, UNKNOWN_TUNNEL among them."""
+        there = self.tunnels()
+        if missing := [name for name in names if name not in there]:
+            raise unknown(missing[0], list(there))
+        return {name: there[name] for name in dict.fromkeys(names)} if names else there
+
     def tunnel(self, name: str) -> dict[str, Any]:
         """The properties of one tunnel. Raises CtlError, UNKNOWN_TUNNEL among them."""
         path = self.call(PATH, MANAGER + ".GetTunnel", "(s)", name)
@@ -93,13 +102,24 @@ def _values(answer: tuple[Any, ...]) -> Any:
     return answer[0] if len(answer) == 1 else answer or None
 
 
+def unknown(name: str, there: Sequence[str]) -> CtlError:
+    """The error for a tunnel that there is not; there: the names of those there are."""
+    from pptpd_manager.values import nearest, show  # here: they read YAML, too
+
+    meant = nearest(name, there)
+    hint = f"; did you mean '{meant}'?" if meant else ""
+    return CtlError(
+        Exit.UNKNOWN_TUNNEL, f"there is no tunnel {show(name)}; there are: {', '.join(there) or 'none'}{hint}"
+    )
+
+
 def lost(error: GLib.Error) -> bool:
     """Whether the call had no answer: the manager does not run, has ended, does not answer, or the bus has gone."""
     name = Gio.DBusError.get_remote_error(error) or ""
     if name.startswith(errors.PREFIX):
         return False
     silent = (Gio.IOErrorEnum.TIMED_OUT, Gio.IOErrorEnum.CLOSED)
-    return any(word in name for word in _ABSENT) or (
+    return any(word in name for word in (*_ABSENT, *_SILENT)) or (
         not name and any(error.matches(Gio.io_error_quark(), code) for code in silent)
     )
 
@@ -114,6 +134,8 @@ def told(error: GLib.Error) -> CtlError:
         return CtlError(Exit.REFUSED, text)
     if name == errors.TIMED_OUT:
         return CtlError(Exit.TIMED_OUT, text)
+    if any(word in name for word in _ABSENT):
+        return CtlError(Exit.NO_MANAGER, NOT_RUNNING)
     if lost(error):
         return CtlError(Exit.NO_MANAGER, f"pptp-manager does not answer ({text}); see: systemctl status pptp-manager")
     reasons = name.startswith(errors.PREFIX) and name not in (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from importlib import import_module
@@ -16,6 +17,9 @@ TOGETHER = {"down": "up", "reconnect": "up", "disable": "enable"}
 
 def main() -> int:
     """Run what sys.argv says; the exit status. A command is run(arguments) of the module of its name."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal of another alphabet than UTF-8's
     given = arguments.parser().parse_args()
     name = TOGETHER.get(given.command, given.command)
     try:

@@ -18,6 +18,9 @@ class Style:
     def __init__(self, stream: TextIO) -> None:
         terminal = stream.isatty() and os.environ.get("TERM") != "dumb"
         self.colour = terminal and not os.environ.get("NO_COLOR")
+        # As systemd judges it: what the locale of the environment is in.
+        locale = next(filter(None, map(os.environ.get, ("LC_ALL", "LC_CTYPE", "LANG"))), "")
+        self.signs = locale.lower().replace("-", "").endswith("utf8")
         self.width = shutil.get_terminal_size().columns if stream.isatty() else WIDE
 
     def paint(self, text: str, *kinds: str) -> str:

@@ -81,6 +81,7 @@ def test_the_managers_properties(up: World) -> None:
         "Version": "0.1.0",
         "ConfigurationFile": str(up.config),
         "ConfigurationProblems": [],
+        "NeedReload": False,
     }
     assert up.client.call(NAME, PATH, PROPERTIES + ".GetAll", "(s)", UNIT) == {}
 

@@ -20,7 +20,7 @@ NOT_OURS = {".git", ".venv", ".hypothesis", ".mypy_cache", ".ruff_cache", ".pyte
 
 PURE = (
     *("config", "keys", "values", "document", "addresses", "options", "secret", "reasons", "pppd", "retry", "routes"),
-    *("routing", "planner", "losses", "dns", "mtu", "clamp", "hooks", "occasions", "labels"),
+    *("routing", "planner", "losses", "dns", "mtu", "clamp", "hooks", "occasions", "labels", "entries"),
     *("authorization", "turns"),
     *("diagnosis", "events", "tunnel", "machine", "verdict", "link", "ending"),
 )

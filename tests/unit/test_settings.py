@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
 import stat
 from pathlib import Path
 
 import pytest
 
-from pptpd_manager import reasons
+from pptpd_manager import configfile, reasons
 from pptpd_manager.config import Config
 from pptpd_manager.keptfiles import KeptFiles
 from pptpd_manager.reasons import Failure, printable
@@ -121,3 +122,32 @@ def test_why_a_tunnel_is_absent(settings: Settings, file: Path) -> None:
     file.write_text(BROKEN.replace(", mtu: 1", ""))
     settings.load()
     assert settings.absent == Failure(reasons.BAD_CONFIGURATION, printable(broken(file)[0], 400))
+
+
+def test_outdated_says_whether_the_file_is_another_than_was_read(settings: Settings, file: Path) -> None:
+    assert settings.outdated
+    settings.load()
+    assert not settings.outdated
+    file.write_text(BROKEN)
+    assert settings.outdated
+    settings.load()
+    assert settings.problems and not settings.outdated
+    other = file.with_suffix(".new")
+    other.write_text(GOOD)
+    os.replace(other, file)
+    assert settings.outdated
+    settings.load()
+    file.unlink()
+    assert settings.outdated
+    settings.load()
+    assert not settings.outdated
+
+
+def test_what_changes_the_file_while_it_is_read_is_news(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    def changed_after(path: str) -> str:
+        Path(path).write_text(OTHER + "#\n")
+        return GOOD
+
+    monkeypatch.setattr(configfile, "read", changed_after)
+    settings.load()
+    assert settings.outdated

@@ -1,0 +1,70 @@
+"""The lines of several tunnels: on a terminal one each that is written anew, else one for each change."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TextIO
+
+from pptpd_manager.ctl.progress import took
+from pptpd_manager.ctl.terminal import Style, cut, printable
+
+SHOWN_AFTER_SECONDS = 1  # how long something may take before it is told how long it takes
+
+
+class Board:
+    """What is shown of what is under way, and what has ended, which stays."""
+
+    def __init__(self, out: TextIO, err: TextIO) -> None:
+        self._out, self._err = out, err
+        self._live = out.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+        self._began = time.monotonic()
+        self._lines: dict[str, str] = {}
+        self._drawn = 0
+        self._covered = False  # by a prompt of another program
+
+    def show(self, name: str, text: str) -> None:
+        """What the tunnel is doing."""
+        if not text or self._lines.get(name) == text:
+            return
+        self._lines[name] = text
+        if not self._live:
+            print(f"{name}: {printable(text)}", file=self._out, flush=True)
+        self.draw()
+
+    def end(self, name: str, text: str, *, well: bool = True, more: str = "") -> None:
+        """What has become of it. more: further lines; they and those of text but its first are without colour."""
+        self.clear()
+        self._lines.pop(name, None)
+        stream = self._out if well else self._err
+        first, *rest = [printable(line) for line in [*text.splitlines(), *more.splitlines()]]
+        lines = [f"{name}: {Style(stream).paint(first, 'green' if well else 'red')}", *(f"  {line}" for line in rest)]
+        print("\n".join(lines), file=stream, flush=True)
+        self.draw()
+
+    def draw(self) -> None:
+        """Write the lines of what is under way anew."""
+        if not self._live or self._covered:
+            return
+        self.clear()
+        width, height = os.get_terminal_size(self._out.fileno())
+        seconds = time.monotonic() - self._began
+        since = f" ({took(int(seconds)).replace('.0', '')})" if seconds >= SHOWN_AFTER_SECONDS else ""
+        lines = [cut(f"{name}: {printable(text)}{since}", width - 1) for name, text in self._lines.items()]
+        lines = lines[: max(1, height - 1)]
+        self._out.write("".join(f"{line}\n" for line in lines))
+        self._out.flush()
+        self._drawn = len(lines)
+
+    def clear(self) -> None:
+        """Take those lines away."""
+        if self._drawn:
+            self._out.write(f"\033[{self._drawn}A\r\033[J")
+            self._out.flush()
+        self._drawn = 0
+
+    def cover(self, covered: bool) -> None:
+        """Leave the terminal to a prompt, or take it back."""
+        if covered:
+            self._drawn = 0  # the prompt is below, so these lines stay
+        self._covered = covered

@@ -1,0 +1,256 @@
+"""pptpctl up, down and reconnect, with the real manager on a private bus."""
+
+from __future__ import annotations
+
+import re
+import signal
+
+import pytest
+
+from .clients import until
+from .pptpctl import Pptpctl
+from .world import World
+
+# connect-timeout is half a second.
+HURRY = """
+from pptpd_manager.timers import Timers
+start = Timers.start
+Timers.start = lambda timers, key, seconds, then: start(timers, key, 0.5 if seconds == 20.0 else seconds, then)
+"""
+LATE = (
+    "pppd: CHAP authentication succeeded\npppd: MPPE 128-bit stateless compression enabled\n"
+    "pppd: local  IP address 10.9.0.2\npppd: Terminating on signal 15",
+    "5",
+    "The link was not up within connect-timeout.",
+)
+UNIT = "pptp@office.service"
+WRONG = (
+    "pppd: MS-CHAP authentication failed: bad",
+    "19",
+    "The server refuses the user name or the password. (bad)",
+)
+
+
+def dialling(world: World, ctl: Pptpctl) -> str:
+    """Play the unit as far as pppd; its run."""
+    world.wait_for_order("StartUnit", UNIT, "replace")
+    run = world.run_of("office")
+    assert world.dial("office", run).startswith("dial ")
+    ctl.says("office: dialling 198.51.100.7")
+    return run
+
+
+def without_times(text: str) -> str:
+    return re.sub(r"\d+\.\d s", "N s", text)
+
+
+def ended(world: World, run: str, log: str, status: str, sentence: str) -> str:
+    """Have pppd end, with these last lines in the log; the advice of the reason with that sentence."""
+    world.journal(*log.splitlines(), "pppd: Exit.")
+    world.ended("office", run, status=status)
+    _, told, advice, _ = world.properties("office")["LastError"]
+    assert told == sentence
+    world.expected.append(f"WARNING: tunnel office: waiting: {sentence} {advice}")
+    return str(advice)
+
+
+def test_up(up: World) -> None:
+    ctl = Pptpctl(up, "up", "office")
+    up.finish("office", dialling(up, ctl))
+    status, out, err = ctl.outcome()
+    assert (status, err) == (0, "")
+    lines = without_times(out).splitlines()
+    assert lines[-2:] == [
+        "office: dialling 198.51.100.7",
+        "office: up on pptp-office, 10.9.0.2 -> 10.9.0.1, after N s",
+    ]
+    again = Pptpctl(up, "up", "office")
+    assert again.outcome() == (0, "office: up on pptp-office, 10.9.0.2 -> 10.9.0.1, already\n", "")
+    assert ("StopUnit", UNIT, "replace") not in up.ordered()
+
+
+def test_a_wrong_password(up: World) -> None:
+    """The reason, the advice and the next attempt; the second time it is given up."""
+    ctl = Pptpctl(up, "up", "office")
+    advice = ended(up, dialling(up, ctl), *WRONG)
+    status, _, err = ctl.outcome()
+    assert status == 5
+    *why, prospect = err.splitlines()
+    assert why == [f"office: not up: {WRONG[2]}", f"  {advice}"]
+    assert re.fullmatch(r"  The next attempt is in [12] s\.|  It goes on trying\.", prospect), err
+
+
+def test_down(up: World) -> None:
+    run = up.bring_up("office")
+    ctl = Pptpctl(up, "down", "office")
+    up.wait_for_order("StopUnit", UNIT, "replace")
+    ctl.says("office: hanging up\n")
+    up.go_down("office", run)
+    status, out, err = ctl.outcome()
+    assert (status, without_times(out), err) == (0, "office: hanging up\noffice: down, after N s\n", "")
+    assert Pptpctl(up, "down", "office").outcome() == (0, "office: down, already\n", "")
+
+
+def test_reconnect(up: World) -> None:
+    run = up.bring_up("office")
+    ctl = Pptpctl(up, "reconnect", "office")
+    up.wait_for_order("RestartUnit", UNIT, "replace")
+    ctl.says("office: hanging up\n")
+    up.link_down("office")
+    up.ended("office", run)
+    again = up.set_unit("office", "activating", "start", new_run=True)
+    assert up.dial("office", again).startswith("dial ")
+    up.finish("office", again)
+    status, out, err = ctl.outcome()
+    assert (status, err) == (0, "")
+    assert without_times(out).splitlines()[-1] == "office: up on pptp-office, 10.9.0.2 -> 10.9.0.1, after N s"
+
+
+def test_two_at_once(up: World) -> None:
+    """Each has its lines; the status is that of the first which is not well."""
+    ctl = Pptpctl(up, "up", "office", "home", "office")
+    run = dialling(up, ctl)
+    home = up.run_of("home")
+    assert up.dial("home", home).startswith("dial ")
+    up.finish("home", home, "10.9.0.4", "10.9.0.3")
+    ctl.says("home: up on pptp-home, 10.9.0.4 -> 10.9.0.3, after")
+    ended(up, run, *WRONG)
+    status, out, err = ctl.outcome()
+    assert status == 5
+    assert err.startswith("office: not up: The server refuses the user name or the password.")
+    assert out.count("home: up") == 1 and "office: up" not in out
+
+
+def test_an_unknown_tunnel(up: World) -> None:
+    path = up.config
+    for command in ("up", "down", "reconnect"):
+        status, out, err = Pptpctl(up, command, "ofice").outcome()
+        assert (status, out) == (3, "")
+        assert err == f"ofice: there is no tunnel 'ofice' in {path}; there are: office, home\n"
+    assert up.ordered() == []
+
+
+def test_a_file_with_errors(bare: World) -> None:
+    """It is in force for nobody: the tunnels are not known."""
+    bare.configure("tunnels: {office: {server: 198.51.100.7}}\n")
+    bare.start()
+    status, out, err = Pptpctl(bare, "up", "office").outcome()
+    assert (status, out) == (1, "")
+    problems = bare.problems()
+    assert err.splitlines() == ["office: the configuration has errors:", *(f"  {line}" for line in problems)]
+    bare.expected = [f"ERROR: {line}" for line in problems]
+
+
+def test_systemd_refuses(up: World) -> None:
+    up.behave("StartUnit", "fail")
+    status, _, err = Pptpctl(up, "up", "office").outcome()
+    assert (status, err.splitlines()[0]) == (1, f"office: tunnel 'office': systemd refuses: Unit {UNIT} not found.")
+    up.expected = [line for line in up.log().splitlines() if "WARNING" in line]
+
+
+@pytest.mark.parametrize(
+    ("command", "order", "doing"), [("up", "StartUnit", "starting"), ("reconnect", "RestartUnit", "restarting")]
+)
+def test_no_wait(up: World, command: str, order: str, doing: str) -> None:
+    """It ends when the call has been let in, and the tunnel is dialled all the same."""
+    ctl = Pptpctl(up, command, "--no-wait", "office")
+    up.wait_for_order(order, UNIT, "replace")
+    assert ctl.outcome() == (0, f"office: {doing}; not waited for\n", "")
+    up.finish("office", _dial(up))
+    up.wait_for_state("office", "up")
+
+
+def _dial(world: World) -> str:
+    run = world.run_of("office")
+    assert world.dial("office", run).startswith("dial ")
+    return run
+
+
+def test_no_wait_for_what_is_under_way(up: World) -> None:
+    up.connecting("office")
+    assert Pptpctl(up, "up", "--no-wait", "office").outcome() == (
+        0,
+        "office: dialling 198.51.100.7; not waited for\n",
+        "",
+    )
+
+
+def test_the_time_is_over(up: World) -> None:
+    """It goes on trying, and says so."""
+    ctl = Pptpctl(up, "up", "--timeout", "0.8", "office")
+    run = dialling(up, ctl)
+    status, _, err = ctl.outcome()
+    end = "to end that: pptpctl down office"
+    assert (status, err) == (
+        6,
+        f"office: not up within 0.8 s: dialling 198.51.100.7; it goes on; {end}\n",
+    )
+    up.finish("office", run)
+    up.wait_for_state("office", "up")
+
+
+def test_connect_timeout_is_no_timeout_of_ours(bare: World) -> None:
+    """The manager's error has the same name, but that is a failure with a reason."""
+    up = bare
+    up.start(patch=HURRY)
+    ctl = Pptpctl(up, "up", "office")
+    run = dialling(up, ctl)
+    until(lambda: [order for order in up.ordered() if order[0] != "StartUnit"], "the attempt to be ended")
+    ended(up, run, *LATE)
+    status, _, err = ctl.outcome()
+    assert (status, err.splitlines()[0]) == (5, f"office: not up: {LATE[2]}")
+
+
+def test_ctrl_c_leaves_the_tunnel_alone(up: World) -> None:
+    ctl = Pptpctl(up, "up", "office")
+    run = dialling(up, ctl)
+    ctl.interrupt()
+    status, _, err = ctl.outcome()
+    assert (status, err) == (130, "office: dialling 198.51.100.7; it goes on; to end that: pptpctl down office\n")
+    up.finish("office", run)
+    up.wait_for_state("office", "up")
+
+
+def test_a_manager_that_hangs(up: World) -> None:
+    """Neither Ctrl-C nor --timeout waits for it."""
+    assert up.daemon
+    up.daemon.send_signal(signal.SIGSTOP)
+    try:
+        ctl = Pptpctl(up, "up", "--timeout", "0.5", "office")
+        assert ctl.outcome() == (
+            7,
+            "",
+            "office: not up within 0.5 s: nothing was done: pptp-manager does not answer\n",
+        )
+    finally:
+        up.daemon.send_signal(signal.SIGCONT)
+    ctl = Pptpctl(up, "up", "office")
+    dialling(up, ctl)
+    up.daemon.send_signal(signal.SIGSTOP)
+    ctl.interrupt()
+    status, _, err = ctl.outcome()
+    up.daemon.send_signal(signal.SIGCONT)
+    assert (status, "it goes on" in err) == (130, True)
+
+
+def test_a_manager_that_is_restarted(up: World) -> None:
+    """The next one is asked again, to connect: it has not to hang up a second time."""
+    assert up.daemon
+    run = up.bring_up("office")
+    ctl = Pptpctl(up, "reconnect", "office")
+    up.wait_for_order("RestartUnit", UNIT, "replace")
+    ctl.says("office: hanging up\n")
+    up.link_down("office")
+    up.ended("office", run)
+    again = up.set_unit("office", "activating", "start", new_run=True)
+    assert up.dial("office", again).startswith("dial ")
+    ctl.says("office: dialling")
+    up.daemon.kill()
+    up.daemon.wait()
+    up.forget()
+    up.start()
+    up.finish("office", again)
+    status, out, err = ctl.outcome()
+    assert (status, err) == (0, "")
+    assert "office: up on pptp-office" in out
+    assert not [order for order in up.ordered() if order[0] == "RestartUnit"]

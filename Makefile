@@ -92,10 +92,10 @@ uninstall:
 		$(DESTDIR)$(hostprefix)/lib/systemd/networkd.conf.d/pptp-manager.conf
 	[ -n "$(DESTDIR)" ] || ! [ -d /run/systemd/system ] || { systemctl daemon-reload; systemctl reload dbus.service; }
 
-# Four at a time: the tests on a bus mostly wait. What takes longest first, so that nobody waits for it at the end.
+# Four at a time: the tests on a bus mostly wait.
 check:
 	tests/prepare
-	.venv/bin/python -m pytest -q -n 4 tests/lint tests/netns tests/bus tests/unit
+	.venv/bin/python -m pytest -q -n 4 tests/unit tests/bus tests/netns tests/lint
 
 test: check flood
 	tests/lab/run $(SUITES)

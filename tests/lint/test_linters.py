@@ -9,7 +9,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 
 import pytest
@@ -62,7 +61,6 @@ def shell_scripts() -> list[Path]:
     return found
 
 
-@cache
 def modules() -> dict[str, ast.Module]:
     """Each module of the package, parsed, by its name: "config", "ctl.terminal"."""
     found = {}
@@ -72,7 +70,6 @@ def modules() -> dict[str, ast.Module]:
     return found
 
 
-@cache
 def imported(module: ast.Module) -> set[str]:
     """The top-level names of what a module imports, in whatever corner."""
     found = set()
@@ -158,23 +155,22 @@ UNITS = ("pptp-guard.service", "pptp-manager.service", "pptp-modules.service", "
 EXPOSURE = {"pptp-manager": 2.0, "pptp@office": 4.0, "pptp-guard": 1.5, "pptp-modules": 2.0}
 
 
-@pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture
+def installed(tmp_path: Path) -> Path:
     """A root that has our installation, systemd's units, and something for each program that ours start."""
-    root = tmp_path_factory.mktemp("installed")
-    make("install", root)
-    ours = root / "usr/lib/systemd/system"
+    make("install", tmp_path)
+    ours = tmp_path / "usr/lib/systemd/system"
     assert tuple(sorted(unit.name for unit in ours.iterdir())) == UNITS
     for unit in UNITS:
         for program in re.findall(r"^Exec\w+=[-+:!@]*(/\S+)", (ours / unit).read_text(), re.MULTILINE):
-            path = root / program[1:]
+            path = tmp_path / program[1:]
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch(mode=0o755)
     system = Path("/usr/lib/systemd/system")
     for theirs in sorted(system.iterdir()) if system.exists() else []:
         if theirs.is_file() and not (ours / theirs.name).exists():
             shutil.copy(theirs, ours)
-    return root
+    return tmp_path
 
 
 def test_units(installed: Path) -> None:
@@ -245,3 +241,30 @@ def test_install_with_another_prefix(tmp_path: Path) -> None:
     make("uninstall", tmp_path, *prefix)
     left = [path.relative_to(tmp_path) for path in tmp_path.rglob("*") if not path.is_dir()]
     assert left == [Path("etc/pptp-manager.yaml")]
+
+
+# --- the packages ---
+
+
+def test_arch_package(tmp_path: Path) -> None:
+    """PKGBUILD's package(), with makepkg's variables: nothing in /usr/sbin, which is a link there."""
+    folder = ROOT / "packaging/arch"
+    run("shellcheck", "--shell=bash", folder / "PKGBUILD", folder / "pptp-manager.install")
+    script = f"""
+        set -e; pkgdir={tmp_path} startdir={folder}; python() {{ {sys.executable} "$@"; }}
+        . {folder}/PKGBUILD; for file in "${{backup[@]}}"; do echo "$file"; done; package >/dev/null"""
+    done = subprocess.run(["bash", "-c", script], check=True, stdout=subprocess.PIPE, text=True)
+    assert [path for path in done.stdout.split() if not (tmp_path / path).is_file()] == []
+    assert not (tmp_path / "usr/sbin").exists() and (tmp_path / "usr/bin/pptp-manager").exists()
+    assert (
+        "ExecStart=/usr/bin/pptp-manager\n" in (tmp_path / "usr/lib/systemd/system/pptp-manager.service").read_text()
+    )
+    code = next((tmp_path / "usr/lib/pptp-manager/pptpd_manager/__pycache__").glob("config.*.pyc")).read_bytes()
+    assert b"/usr/lib/pptp-manager/pptpd_manager/config.py" in code and str(tmp_path).encode() not in code
+
+
+def test_the_debian_package_depends_on_what_the_tests_use() -> None:
+    """Each library of the manager's in tests/prepare is a dependency of the package, and the other way round."""
+    depends = (ROOT / "debian/control").read_text().split("\nDepends:")[1].split("\nRecommends:")[0]
+    prepare = (ROOT / "tests/prepare").read_text().split("packages='")[1].split("\n")[0]
+    assert set(re.findall(r"(?:python3|gir1\.2)-[\w.-]+", depends)) == set(prepare.split())

@@ -39,8 +39,10 @@ WITHOUT_MPPE = (reasons.MPPE_REFUSED, reasons.MPPE_SILENT, reasons.MPPE_STATEFUL
 
 def run_ended(t: Tunnel, event: RunEnded, moment: Moment) -> Step:
     """Clean up after a run, and find out why it ended unless that is known."""
+    called_off = False
     if event.run != t.run and t.ended:
-        t = fresh(t, event.run)  # it ended without having asked, or the manager was not there
+        # It ended without having asked, or the manager was not there. Before it has asked only systemd knows of it.
+        t, called_off = fresh(t, event.run), event.end == Exit("killed", "TERM")
     elif event.run != t.run or t.ended:
         return t, [AnswerEnded(event.run)]
     was_up, dialled = t.up_since is not None, t.address is not None
@@ -51,7 +53,7 @@ def run_ended(t: Tunnel, event: RunEnded, moment: Moment) -> Step:
     refusal = None if t.refusal and t.refusal.status == TEMPFAIL else t.refusal  # that was for this run
     t = replace(t, ended=True, asking=False, knocking=False, starting=False, active=False)
     t = replace(t, up_since=None, deadline=None, refusal=refusal)
-    if event.asked or t.leaving:  # a start that came after the stop hides that
+    if event.asked or called_off or t.leaving:  # a start that came after the stop hides that
         t = replace(unburdened(t), state=State.STOPPING, autopsy=None)
         return t, [*actions, AnswerEnded(t.run)]
     if t.hangup:
@@ -149,6 +151,9 @@ def _tried(t: Tunnel, failure: Failure, was_up: bool) -> Tunnel:
 
 def unit_changed(t: Tunnel, event: UnitChanged, moment: Moment) -> Step:
     """systemd says what the unit is now."""
+    if event.active == "deactivating" and t.leaving and t.ended and event.run not in ("", t.run):
+        # The stop has caught the next run. What that asks is on the way to us, and may come later than this.
+        t = replace(fresh(t, event.run), state=State.STOPPING, leaving=True, called=t.called)
     if event.run not in ("", t.run) and not t.ended:
         return t, []  # of an earlier run
     match event.active:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import random
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
@@ -35,6 +35,7 @@ from pptpd_manager.processes import Processes
 from pptpd_manager.reasons import Failure
 from pptpd_manager.resolver import resolve
 from pptpd_manager.routes import Kind, Path, Route, Rule
+from pptpd_manager.stragglers import Stragglers
 from pptpd_manager.tables import Tables
 from pptpd_manager.timers import Timers
 from pptpd_manager.tunnel import State, Tunnel
@@ -88,6 +89,8 @@ class Engine:
         self._file_order: tuple[str, ...] = ()  # of the tunnels in the file
         self._due: set[str] = set()  # tunnels whose units run, or are about to
         self._stops: set[str] = set()  # ... and are to stop as soon as systemd begins with it
+        self._halts = Counter[str]()  # how many orders to stop or restart a unit systemd has not answered yet
+        self._stragglers = Stragglers(edges.units, edges.timers)
         self._adopting = True  # until then nobody knows which routes are wanted
         self._configuring = False  # until then only some of the tunnels have their new configuration
         self._asleep = False
@@ -201,6 +204,7 @@ class Engine:
         ):
             del self.tunnels[name]
             self._stops.discard(name)
+            del self._halts[name]
             self._edges.processes.forget(name)
             self._paths.forget(name)
             self._bounds.forget(name)
@@ -271,6 +275,7 @@ class Engine:
     def adopt(self, name: str, unit: UnitState) -> None:
         """Take over what an earlier manager began for that tunnel: its unit is in that state."""
         self._note_due(name, unit)
+        self._stragglers.seen(name, unit)
         if unit.active == "failed" and not unit.given_up:  # no manager was there to tell systemd
             self._order(name, events.ResetUnit())
         elif unit.active == "failed":
@@ -293,6 +298,7 @@ class Engine:
         """The unit is in that state; one that systemd is about to start is not taken for stopped, nor the reverse."""
         self._shutdown = unit.shutdown if unit.active == "inactive" else self._shutdown
         self._note_due(name, unit)
+        self._stragglers.seen(name, unit)
         if name in self._stops and not unit.stops:
             self._accepted(name)
         if name in self.tunnels and not unit.starts and not unit.stops:
@@ -595,12 +601,15 @@ class Engine:
                     name, lambda: self._accepted(name), lambda text: self._unit_refused(name, text)
                 )
             case events.StopUnit():
-                self._edges.units.stop(name, lambda: self._look_at(name), lambda text: self._unit_refused(name, text))
+                self._halts[name] += 1
+                self._edges.units.stop(name, lambda: self._look_at(name), lambda text: self._refused_halt(name, text))
             case events.ResetUnit():
+                self._halts[name] += 1
                 self._edges.units.reset(name, lambda: self._look_at(name))
             case events.RestartUnit():
+                self._halts[name] += 1
                 self._edges.units.restart(
-                    name, lambda: self._accepted(name), lambda text: self._unit_refused(name, text)
+                    name, lambda: self._halted(name), lambda text: self._refused_halt(name, text)
                 )
 
     def _answer(
@@ -620,9 +629,19 @@ class Engine:
                 self.observer.told(name, action.failure)
 
     def _accepted(self, name: str) -> None:
+        """systemd has an order; with others under way to end the run it is not known yet what comes of it."""
         self._stops.discard(name)
-        if name in self.tunnels:
+        if name in self.tunnels and not self._halts[name]:
             self.feed(name, events.UnitAccepted())
+
+    def _halted(self, name: str) -> None:
+        """systemd has an order to end the run."""
+        self._halts[name] = max(0, self._halts[name] - 1)
+        self._accepted(name)
+
+    def _refused_halt(self, name: str, text: str) -> None:
+        self._halts[name] = max(0, self._halts[name] - 1)
+        self._unit_refused(name, text)
 
     def _look_at(self, name: str) -> None:
         """A unit that was down already tells of no change, so it is looked at.
@@ -632,7 +651,8 @@ class Engine:
 
         def told(unit: UnitState | None) -> None:
             if unit is None:
-                return self._accepted(name)
+                return self._halted(name)
+            self._halts[name] = max(0, self._halts[name] - 1)
             self._stops.add(name)
             self.unit_changed(name, unit)
 

@@ -289,6 +289,35 @@ def test_a_start_that_overtakes_a_disconnect_is_told_to_its_caller(up: World) ->
     up.answered(connect)
 
 
+def test_what_outlives_pppd_is_killed_before_systemd_does_it(bare: World) -> None:
+    bare.start(patch="from pptpd_manager import stragglers; stragglers.FAREWELL_SECONDS = 0.2")
+    bare.bring_up("office")
+    bare.forget()
+    bare.set_unit("office", "deactivating", "final-sigterm")
+    bare.wait_for_order("KillUnit", "pptp@office.service", "all", "9")
+
+
+def test_a_stop_that_is_accepted_while_another_is_under_way_frees_nobody(up: World) -> None:
+    """What systemd begins before it has heard of the second stop is not dialled."""
+    run = up.bring_up("office")
+    up.behave("StopUnit", "queue")
+    first = up.begin("Disconnect", "office")
+    up.wait_for_order("StopUnit", "pptp@office.service", "replace")
+    up.behave("StopUnit", "hold")
+    up.forget()
+    second = up.begin("Disconnect", "office")
+    up.wait_for_order("StopUnit", "pptp@office.service", "replace")
+    up.link_down("office")
+    up.ended("office", run)
+    run = up.set_unit("office", "activating", "start", new_run=True)
+    up.ask_to_dial("office", run)
+    until(lambda: up.state("office") == "stopping", "the run to be halted")
+    up.release()
+    up.ended("office", run, "killed", "TERM")
+    up.set_unit("office", "inactive", "dead")
+    assert up.answered(first) is None and up.answered(second) is None
+
+
 def test_a_disconnect_while_the_run_begins_that_is_to_tell_systemd_of_the_end(bare: World) -> None:
     """The stop is accepted before it begins, and that run may still ask to dial: it is no start that overtook it."""
     bare.configure(CONFIG.replace("routes:", "persist: false\n    routes:", 1))

@@ -274,6 +274,19 @@ def test_a_stopped_pppd_that_goes_on() -> None:
     untouched(was)
 
 
+def test_a_stop_without_manager_and_server_leaves_nothing() -> None:
+    """The call manager waits for a farewell, and the unit's last step for a manager that hangs."""
+    was = up()
+    with lab.drop(["u32", "match", "ip", "dst", f"{lab.SERVER}/32"]):
+        kill("STOP", was.manager)
+        try:
+            assert lab.systemctl("stop", "pptp@work") == 0
+            assert not lab.clients()
+        finally:
+            kill("CONT", was.manager)
+    lab.wait_for(lambda: lab.state("work") == "idle", "the manager knows")
+
+
 def test_a_stopped_pppd_whose_session_ends() -> None:
     """Nothing exits, and the interface stays as it is: the tunnel may be noticed now, or when pppd goes on."""
     was = up(**{"lcp-echo-interval": 1, "lcp-echo-failure": 2})

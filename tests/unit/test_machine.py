@@ -697,6 +697,22 @@ def test_a_run_that_systemd_begins_before_it_hears_of_the_stop_is_not_dialled() 
     assert story.t.failure is None and AnswerEnded("r2") in story.actions
 
 
+def test_a_run_that_a_stop_catches_before_its_question_is_here_replaces_no_stop() -> None:
+    """The bus is slower with what it asks than with systemd's word that it is being stopped."""
+    story = Story().up().then(RunEnded("r1", Exit("exited", "16")), DisconnectAsked(), UnitAccepted())
+    story.then(UnitChanged("deactivating", "stop-sigterm", "r2"))
+    assert story.state() is State.STOPPING and story.t.leaving and not story.t.ended
+    assert story.then(DialAsked("r2")).actions == [] and story.t.leaving
+    story.then(AskerLeft("r2"), RunEnded("r2", Exit("killed", "TERM")), UnitChanged("inactive", "dead", "r2"))
+    assert story.state() is State.IDLE and story.t.failure is None
+
+
+def test_a_run_that_is_stopped_before_it_has_asked_has_not_failed() -> None:
+    story = Story().then(RunEnded("r1", Exit("killed", "TERM")))
+    assert AnswerEnded("r1") in story.actions
+    assert story.t.autopsy is None and story.t.failure is None
+
+
 def test_a_run_that_is_begun_after_the_stop_is_dialled() -> None:
     """Somebody started the unit in the moment between the stop and its answer."""
     story = Story().up().then(DisconnectAsked(), RunEnded("r1", Exit("exited", "5"), asked=True), DialAsked("r2"))

@@ -285,6 +285,7 @@ def test_a_stop_without_manager_and_server_leaves_nothing() -> None:
         finally:
             kill("CONT", was.manager)
     lab.wait_for(lambda: lab.state("work") == "idle", "the manager knows")
+    kill("TERM", *lab.server_sessions())  # it has not been told
 
 
 def test_a_stopped_pppd_whose_session_ends() -> None:

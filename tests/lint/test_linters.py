@@ -23,6 +23,8 @@ PURE = (
     *("routing", "planner", "losses", "dns", "mtu", "clamp", "hooks", "occasions", "labels", "entries"),
     *("authorization", "turns"),
     *("diagnosis", "events", "tunnel", "machine", "verdict", "link", "ending"),
+    *("doctor.finding", "doctor.control", "doctor.way", "doctor.programs", "doctor.kernel", "doctor.sysoptions"),
+    *("doctor.manager", "doctor.network", "doctor.firewall"),
 )
 IMPURE = {"gi", "socket", "os", "time", "logging", "random", "pyroute2", "subprocess"}
 MOST_LINES = 40

@@ -1,0 +1,89 @@
+"""What was found by one check: good, or what is wrong, what it means, and the command that mends it. Pure.
+
+As JSON, `pptpctl doctor --json`, the findings are a list of objects with these texts, in the order of the checks:
+
+    check     what was looked at, one of CHECKS
+    tunnel    the tunnel that it concerns; "" for the whole machine
+    result    ok, problem (a tunnel cannot work so), warning (it may not) or unknown (could not be looked at)
+    finding   what was seen, in a sentence
+    meaning   what follows from it, or what to do; "" for what is well
+    command   what mends it or shows more, to be typed as it stands; "" where there is no such command
+
+Checks, fields and results stay; texts may change, and further checks may come.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+from enum import Enum
+
+from pptpd_manager.reasons import Failure
+
+CHECKS = (
+    *("programs", "kernel", "ppp-options", "permissions", "manager", "configuration", "clashes"),
+    *("unit", "password", "last-error", "name", "tcp", "control", "gre", "mtu", "network-manager", "networkd"),
+    *("resolver", "conntrack", "firewall"),
+)
+
+
+class Result(Enum):
+    """How it is with what was looked at."""
+
+    OK = "ok"
+    PROBLEM = "problem"
+    WARNING = "warning"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """See above."""
+
+    check: str
+    result: Result
+    finding: str
+    meaning: str = ""
+    command: str = ""
+    tunnel: str = ""
+
+    def of(self, tunnel: str) -> Finding:
+        """The same, as that of a tunnel."""
+        return replace(self, tunnel=tunnel)
+
+    def json(self) -> dict[str, str]:
+        """Its fields as texts."""
+        order = ("check", "tunnel", "result", "finding", "meaning", "command")
+        fields = {**asdict(self), "result": self.result.value}
+        return {name: fields[name] for name in order}
+
+
+def ok(check: str, finding: str) -> Finding:
+    """It is well."""
+    return Finding(check, Result.OK, finding)
+
+
+def problem(check: str, finding: str, meaning: str, command: str = "") -> Finding:
+    """No tunnel, or not this one, works like that."""
+    return Finding(check, Result.PROBLEM, finding, meaning, command)
+
+
+def warning(check: str, finding: str, meaning: str, command: str = "") -> Finding:
+    """It may work in spite of it, or not for long."""
+    return Finding(check, Result.WARNING, finding, meaning, command)
+
+
+def unseen(check: str, what: str, why: str = "needs root") -> Finding:
+    """It could not be looked at."""
+    return Finding(check, Result.UNKNOWN, f"{what}: not looked at: {why}", "", "")
+
+
+def of_failure(check: str, failure: Failure, name: str, server: str, address: str, command: str = "") -> Finding:
+    """A reason of the manager's as a problem, with its advice."""
+    advice = failure.reason.advice.format(name=name, server=server, address=address or server)
+    return problem(check, failure.sentence, advice, command)
+
+
+def wrong(findings: Iterable[Finding]) -> bool:
+    """Whether something is wrong."""
+    return any(finding.result is Result.PROBLEM for finding in findings)

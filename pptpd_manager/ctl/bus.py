@@ -56,16 +56,16 @@ class Bus:
 
     def call(
         self, path: str, method: str, signature: str = "()", *values: Any, seconds: float = LOOK_SECONDS,
-        start: bool = False,
+        start: bool = False, service: str = NAME,
     ) -> Any:  # fmt: skip
         """The answer of "INTERFACE.METHOD", unpacked: None, the value, or a tuple. start: the manager if it does not
-        run. Raises CtlError."""
+        run; service: another one than the manager. Raises CtlError."""
         interface, _, member = method.rpartition(".")
         flags = Gio.DBusCallFlags.NONE if start else Gio.DBusCallFlags.NO_AUTO_START
         body = GLib.Variant(signature, values)
         try:
             answer = self.con.call_sync(
-                NAME, path, interface, member, body, None, flags, round(seconds * 1000), None
+                service, path, interface, member, body, None, flags, round(seconds * 1000), None
             ).unpack()
         except GLib.Error as error:
             raise told(error) from None

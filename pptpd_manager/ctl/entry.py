@@ -13,7 +13,7 @@ from datetime import datetime
 
 from pptpd_manager.ctl.quantities import rfc3339
 from pptpd_manager.ctl.record import Json
-from pptpd_manager.ctl.terminal import Style, printable
+from pptpd_manager.ctl.terminal import WIDE, Style, columns, cut, printable
 from pptpd_manager.entries import ROOTS, text
 
 WARNING, ERROR, DEBUG = 4, 3, 7  # syslog(3)
@@ -99,17 +99,18 @@ class Ours:
         return by_name.get(entry.program, False)
 
 
-def lines(entry: Entry, style: Style) -> list[str]:
-    """As journalctl shows it, without the host: a message of several lines goes on below, indented."""
+def lines(entry: Entry, style: Style, width: int = WIDE) -> list[str]:
+    """As journalctl shows it, without the host: a message of several lines goes on below, indented.
+
+    width: columns, what is longer is cut.
+    """
     moment = datetime.fromtimestamp(entry.time / 1e6).strftime("%b %d %H:%M:%S")
     head = f"{moment} {printable(entry.program)}[{entry.pid}]: "
     kinds = ["red"] if entry.priority <= ERROR else ["yellow"] if entry.priority == WARNING else []
     kinds = ["dim"] if entry.priority == DEBUG else kinds
-    first, *others = entry.message.rstrip("\n").split("\n")
-    return [
-        style.paint(head, "dim") + style.paint(printable(first), *kinds),
-        *(" " * len(head) + style.paint(printable(other), *kinds) for other in others),
-    ]
+    texts = [cut(printable(text), width - columns(head)) for text in entry.message.rstrip("\n").split("\n")]
+    heads = [style.paint(cut(head, width), "dim"), *[" " * columns(head)] * (len(texts) - 1)]
+    return [begin + style.paint(text, *kinds) for begin, text in zip(heads, texts, strict=True)]
 
 
 def record(entry: Entry) -> Json:

@@ -37,10 +37,7 @@ def run(arguments: argparse.Namespace) -> Exit:
     for text in lines(tunnels, Style(sys.stdout), quantities.now(), time.monotonic()):
         print(text)
     if not tunnels:
-        print(
-            f"There are no tunnels. Add one under 'tunnels:' in {printable(manager['ConfigurationFile'])}, see "
-            "pptp-manager.yaml(5), then run: pptpctl reload"
-        )
+        print(notices.no_tunnels(manager))
     notices.tell(manager)
     return Exit.OK
 
@@ -86,13 +83,14 @@ def note(t: Mapping[str, Any], monotonic: float) -> str:
         return f"name servers not used: {problem}" if problem else ""
     if t["State"] not in ("waiting", "failed"):
         return ""
-    return ": ".join(filter(None, (next_attempt(t, monotonic), t["LastError"][1])))
+    soon = next_attempt(t, monotonic)
+    return ": ".join(filter(None, (f"next attempt {soon}" if soon else "", t["LastError"][1])))
 
 
 def next_attempt(t: Mapping[str, Any], monotonic: float) -> str:
     """When the next attempt is; "" while that is not known."""
     moment = t["NextAttemptMonotonic"]
-    return f"next attempt in {quantities.duration(moment / 1e6 - monotonic)}" if moment else ""
+    return f"in {quantities.duration(moment / 1e6 - monotonic)}" if moment else ""
 
 
 def layout(table: Sequence[Row], width: int) -> dict[int, int]:

@@ -12,6 +12,14 @@ SHOWN = 3  # mistakes; `check` shows all
 CHANGED = "The configuration file has changed; run: pptpctl reload"
 
 
+def no_tunnels(manager: Mapping[str, Any]) -> str:
+    """What to tell, and to do, when there are none."""
+    file = printable(manager["ConfigurationFile"])
+    return (
+        f"There are no tunnels. Add one under 'tunnels:' in {file}, see pptp-manager.yaml(5), then run: pptpctl reload"
+    )
+
+
 def notices(manager: Mapping[str, Any]) -> list[str]:
     """Lines for people, from the manager's properties."""
     if manager["NeedReload"]:

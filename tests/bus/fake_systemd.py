@@ -43,6 +43,9 @@ XML = f"""
     <method name="KillUnit">
       <arg type="s" direction="in"/><arg type="s" direction="in"/><arg type="i" direction="in"/>
     </method>
+    <method name="GetUnitFileState">
+      <arg type="s" direction="in"/><arg type="s" direction="out"/>
+    </method>
     <method name="ResetFailedUnit"><arg type="s" direction="in"/></method>
     <method name="StartTransientUnit">
       <arg type="s" direction="in"/><arg type="s" direction="in"/><arg type="a(sv)" direction="in"/>
@@ -239,6 +242,8 @@ class Systemd:
         match method:
             case "Subscribe" | "KillUnit":
                 call.reply()
+            case "GetUnitFileState":
+                call.reply("disabled")
             case "ListUnitsByPatterns":
                 units = self.units.items()
                 call.reply([(n, "", "loaded", s.active, s.sub, "", unit_path(n), 0, "", "/") for n, s in units])

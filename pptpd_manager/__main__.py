@@ -7,9 +7,7 @@ import logging
 import os
 import sys
 
-from pptpd_manager import VERSION, configfile, passwordfile
-from pptpd_manager.config import ConfigError
-from pptpd_manager.reasons import Failure
+from pptpd_manager import VERSION, checking
 
 CONFIGURATION, RUNTIME = "/etc/pptp-manager.yaml", "/run/pptp-manager"
 EX_CONFIG = 78
@@ -48,20 +46,11 @@ def main() -> int:
 
 def check(path: str) -> int:
     """Print what is wrong with the file at path, or with its password files; 0, or 78 when there is something."""
-    try:
-        config = configfile.load(path)
-    except ConfigError as error:
-        print(error, file=sys.stderr)
+    found = checking.check(path)
+    if found.problems:
+        print("\n".join(map(str, found.problems)), file=sys.stderr)
         return EX_CONFIG
-    faults = [
-        f"{path}: tunnels.{name}.password-file: {found.sentence}"
-        for name, tunnel in config.tunnels.items()
-        if tunnel.password_file and isinstance(found := passwordfile.read(tunnel.password_file), Failure)
-    ]
-    if faults:
-        print("\n".join(faults), file=sys.stderr)
-        return EX_CONFIG
-    print(f"{path} is good; tunnels: {', '.join(config.tunnels) or 'none'}")
+    print(f"{path} is good; tunnels: {', '.join(found.tunnels) or 'none'}")
     return 0
 
 

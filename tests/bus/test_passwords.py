@@ -124,7 +124,7 @@ def test_a_file_that_is_no_good_is_a_reason_and_a_mended_one_is_used(
 def test_check_looks_at_password_files(bare: World, file: Path) -> None:
     configure(bare, f"password-file: {file}")
     put(file, PASSWORD, 0o604)
-    where = f"{bare.config}: tunnels.office.password-file: The file with the password cannot be used."
+    where = f"{bare.config}:1:59: tunnels.office.password-file: The file with the password cannot be used."
     told = [f"{where} ({file} has mode 0604, so others can use it; run: chmod 600 '{file}')"]
     assert problems(bare) == told
 

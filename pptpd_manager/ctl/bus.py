@@ -15,7 +15,7 @@ from pptpd_manager.ctl.exits import CtlError, Exit
 
 NAME, PATH = "org.pptpmanager1", "/org/pptpmanager1"
 MANAGER, TUNNEL = NAME + ".Manager", NAME + ".Tunnel"
-PROPERTIES = "org.freedesktop.DBus.Properties"
+PROPERTIES, OBJECTS = "org.freedesktop.DBus.Properties", "org.freedesktop.DBus.ObjectManager"
 LOOK_SECONDS = 5.0  # what a look waits for its answer
 NOT_RUNNING = "pptp-manager does not run; start it by: systemctl start pptp-manager"
 _ABSENT = ("ServiceUnknown", "NameHasNoOwner")
@@ -73,7 +73,7 @@ class Bus:
 
     def tunnels(self) -> dict[str, dict[str, Any]]:
         """The properties of each tunnel by its name, in the order of the file."""
-        objects = self.call(PATH, "org.freedesktop.DBus.ObjectManager.GetManagedObjects")
+        objects = self.call(PATH, OBJECTS + ".GetManagedObjects")
         found = {path: interfaces[TUNNEL] for path, interfaces in objects.items() if TUNNEL in interfaces}
         ordered = [path for _, path, _ in self.call(PATH, MANAGER + ".ListTunnels")]
         return {found[path]["Name"]: found[path] for path in ordered if path in found}

@@ -12,6 +12,7 @@ from pptpd_manager.ctl import notices, quantities, record, states
 from pptpd_manager.ctl.bus import MANAGER, PATH, Bus
 from pptpd_manager.ctl.exits import Exit
 from pptpd_manager.ctl.terminal import Style, columns, cut, pad, printable, widths
+from pptpd_manager.ctl.wording import addresses, next_attempt
 
 HEAD = ("TUNNEL", "STATE", "INTERFACE", "ADDRESSES", "RECEIVED", "SENT")
 NAME, STATE, INTERFACE, ADDRESSES, RECEIVED, SENT = range(6)
@@ -71,11 +72,6 @@ def row(t: Mapping[str, Any], now: int) -> Row:
     )
 
 
-def addresses(t: Mapping[str, Any]) -> str:
-    """Both ends of the link; "" while it is not up."""
-    return f"{t['LocalAddress']} -> {t['PeerAddress']}" if t["LocalAddress"] else ""
-
-
 def note(t: Mapping[str, Any], monotonic: float) -> str:
     """What is not well, and what comes next; "" when there is nothing to tell."""
     if t["State"] == "up":
@@ -85,12 +81,6 @@ def note(t: Mapping[str, Any], monotonic: float) -> str:
         return ""
     soon = next_attempt(t, monotonic)
     return ": ".join(filter(None, (f"next attempt {soon}" if soon else "", t["LastError"][1])))
-
-
-def next_attempt(t: Mapping[str, Any], monotonic: float) -> str:
-    """When the next attempt is; "" while that is not known."""
-    moment = t["NextAttemptMonotonic"]
-    return f"in {quantities.duration(moment / 1e6 - monotonic)}" if moment else ""
 
 
 def layout(table: Sequence[Row], width: int) -> dict[int, int]:

@@ -13,8 +13,8 @@ from pptpd_manager.ctl import entry, journalctl, notices, quantities, record, st
 from pptpd_manager.ctl.bus import Bus
 from pptpd_manager.ctl.entry import Entry
 from pptpd_manager.ctl.exits import CtlError, Exit
-from pptpd_manager.ctl.listing import addresses, next_attempt
 from pptpd_manager.ctl.terminal import Style, printable
+from pptpd_manager.ctl.wording import addresses, name_servers, next_attempt
 
 LABELS = 14  # columns
 LEAST_WIDTH = 20  # columns of what is beside a label
@@ -85,18 +85,6 @@ def facts(t: Mapping[str, Any], boot: str, now: int, monotonic: float) -> list[F
         *_last_error(t, now),
     ]
     return [fact for fact in found if fact[1]]
-
-
-def name_servers(dns: Mapping[str, Any]) -> str:
-    """The property Dns in words."""
-    if not dns:
-        return ""
-    domains = list(dict.fromkeys([*dns["Search"], *dns["Domains"]]))
-    names = ", ".join([*domains, *(["all other names"] if domains else ["all names"]) * dns["DefaultRoute"]])
-    asked = f"{', '.join(dns['Servers'])} for {names}" if names else ", ".join(dns["Servers"])
-    if dns["Problem"]:
-        return "; ".join(filter(None, (asked, f"not used: {dns['Problem']}")))
-    return f"{asked}, through {dns['Through']}"
 
 
 def _last_error(t: Mapping[str, Any], now: int) -> list[Fact]:

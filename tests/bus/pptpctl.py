@@ -32,7 +32,8 @@ class Pptpctl:
         self._out = self._err = b""
         self._master = -1
         user = [] if uid == 0 else ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups"]
-        command = world.inside(*user, "/usr/bin/python3", "-c", CODE, *arguments)
+        # SIGINT is ignored by what a shell has begun with an &, and by all that this begins: the tests, too.
+        command = world.inside(*user, "env", "--default-signal=INT", "/usr/bin/python3", "-c", CODE, *arguments)
         options: dict[str, Any] = {
             "cwd": ROOT,
             "env": {

@@ -153,6 +153,7 @@ class World:
         process = self.daemon
         until(lambda: process.poll() is not None or "READY=1" in self._notified, "the daemon to be ready")
         assert process.poll() is None, self.log()
+        self.problems()  # by then all that it told the bus before has come here, too; READY=1 came another way
 
     def spawn(self, *arguments: str, patch: str = "", program: bool = False) -> None:
         """Start the daemon."""
@@ -421,12 +422,15 @@ def tunnel_path(tunnel: str) -> str:
 @contextmanager
 def world(directory: Path, zygote: Zygote) -> Iterator[World]:
     """All of it but the daemon, and nothing left of it."""
-    with ExitStack() as stack:
-        made = World(directory, stack, zygote)
-        inode = os.stat(f"/proc/{made.namespace}/ns/net").st_ino
-        yield made
-        made.stop()
-    assert inode not in {network for _, network in namespaces()}
+    with ExitStack() as kept:
+        with ExitStack() as stack:
+            made = World(directory, stack, zygote)
+            # While it is open here, no namespace of another test gets its number.
+            network = kept.enter_context(open(f"/proc/{made.namespace}/ns/net", "rb")).fileno()
+            yield made
+            made.stop()
+        inode = os.fstat(network).st_ino
+        until(lambda: inode not in {found for _, found in namespaces()}, "the last process in the namespace to end")
 
 
 def namespaces() -> Iterator[tuple[str, int]]:

@@ -85,7 +85,7 @@ def text(found: Json, properties: Properties | None, now: int) -> str:
         case "dns":
             return f"name servers {name_servers(p['Dns'])}"
         case "next_attempt":
-            return f"next attempt in {quantities.duration((p['NextAttempt'] - now) / 1e6)}"
+            return f"next attempt in {quantities.duration(max(1, round((p['NextAttempt'] - now) / 1e6)))}"
         case "manager":
             return BACK if found["running"] else GONE
         case "configuration":

@@ -16,7 +16,7 @@ def addresses(t: Mapping[str, Any]) -> str:
 def next_attempt(t: Mapping[str, Any], monotonic: float) -> str:
     """When the next attempt is; "" while that is not known."""
     moment = t["NextAttemptMonotonic"]
-    return f"in {quantities.duration(moment / 1e6 - monotonic)}" if moment else ""
+    return f"in {quantities.duration(max(1, round(moment / 1e6 - monotonic)))}" if moment else ""
 
 
 def name_servers(dns: Mapping[str, Any]) -> str:

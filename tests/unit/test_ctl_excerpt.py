@@ -54,7 +54,7 @@ TUNNEL = "tunnels:\n  work:\n    server: a.example\n    username: alice\n    pas
     ("line", "expected"),
     [
         ("    sever: x", ["    6 |     sever: …", "      |     ^"]),
-        (f"    pasword: {CANARY}", ["    6 |     pasword: …", "      |     ^"]),
+        (f"    passwrt: {CANARY}", ["    6 |     passwrt: …", "      |     ^"]),
         ("    mtu: 9000", ["    6 |     mtu: 9000", "      |          ^"]),
         ("    mtu: '9000'", ["    6 |     mtu: …", "      |          ^"]),
         (f"    domain: [{CANARY}]", ["    6 |     domain: …", "      |             ^"]),

@@ -6,12 +6,14 @@ import argparse
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
+from pptpd_manager.ctl import notices
 from pptpd_manager.ctl.agents import Agents, agents
 from pptpd_manager.ctl.attempt import VERBS, Attempt, Outcome
 from pptpd_manager.ctl.board import Board
 from pptpd_manager.ctl.bus import Bus
-from pptpd_manager.ctl.exits import Exit
+from pptpd_manager.ctl.exits import CtlError, Exit
 from pptpd_manager.ctl.following import Follower
 from pptpd_manager.ctl.loop import Loop
 from pptpd_manager.ctl.progress import step, took
@@ -31,7 +33,11 @@ def act(command: str, names: list[str], *, wait: bool = True, timeout: float | N
     """The same for enable and disable --now. timeout: seconds."""
     bus = Bus()
     with agents() as started:
-        return _Acting(bus, started, command, list(dict.fromkeys(names)), wait).run(timeout)
+        status = _Acting(bus, started, command, list(dict.fromkeys(names)), wait).run(timeout)
+    if command != "down" and status in (Exit.OK, Exit.UNKNOWN_TUNNEL, Exit.DOWN):
+        with suppress(CtlError):
+            notices.tell(bus.manager())
+    return status
 
 
 class _Acting:

@@ -46,6 +46,14 @@ XML = f"""
     <method name="GetUnitFileState">
       <arg type="s" direction="in"/><arg type="s" direction="out"/>
     </method>
+    <method name="EnableUnitFiles">
+      <arg type="as" direction="in"/><arg type="b" direction="in"/><arg type="b" direction="in"/>
+      <arg type="b" direction="out"/><arg type="a(sss)" direction="out"/>
+    </method>
+    <method name="DisableUnitFiles">
+      <arg type="as" direction="in"/><arg type="b" direction="in"/><arg type="a(sss)" direction="out"/>
+    </method>
+    <method name="Reload"/>
     <method name="ResetFailedUnit"><arg type="s" direction="in"/></method>
     <method name="StartTransientUnit">
       <arg type="s" direction="in"/><arg type="s" direction="in"/><arg type="a(sv)" direction="in"/>
@@ -150,6 +158,7 @@ class Systemd:
         self.units: dict[str, State] = {}
         self.objects: dict[str, Exported] = {}
         self.services: dict[str, tuple[Service, Exported]] = {}
+        self.enabled: set[str] = set()
         self.jobs: dict[str, Exported] = {}
         self.behaviour: dict[str, str] = {}
         self.ends: dict[str, tuple[int, int]] = {}
@@ -240,8 +249,10 @@ class Systemd:
 
     def answer(self, call: Call, method: str, arguments: tuple[Any, ...]) -> None:
         match method:
-            case "Subscribe" | "KillUnit":
+            case "Subscribe" | "KillUnit" | "Reload":
                 call.reply()
+            case "EnableUnitFiles" | "DisableUnitFiles":
+                self.install(call, method, arguments[0])
             case "GetUnitFileState":
                 call.reply("disabled")
             case "ListUnitsByPatterns":
@@ -270,6 +281,15 @@ class Systemd:
                 self.become(arguments[0], replace(self.units[arguments[0]], job=(number, path)))
             case _:
                 call.reply(self.job(arguments[0], method.removesuffix("Unit").lower()))
+
+    def install(self, call: Call, method: str, units: list[str]) -> None:
+        """Change no file, but say which links would be."""
+        enable = method == "EnableUnitFiles"
+        changed = [unit for unit in units if (unit in self.enabled) != enable]
+        self.enabled = self.enabled | set(units) if enable else self.enabled - set(units)
+        kind, target = ("symlink", "/usr/lib/systemd/system/pptp@.service") if enable else ("unlink", "")
+        changes = [(kind, f"/etc/systemd/system/multi-user.target.wants/{unit}", target) for unit in changed]
+        call.reply(*([True] if enable else []), changes)
 
     def job(self, unit: str, kind: str) -> str:
         """Enqueue a job, with the unit's state as it is when systemd has begun to run it."""

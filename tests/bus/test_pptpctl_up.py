@@ -128,6 +128,10 @@ def test_an_unknown_tunnel(up: World) -> None:
         assert (status, out) == (3, "")
         assert err == f"ofice: there is no tunnel 'ofice' in {path}; there are: office, home\n"
     assert up.ordered() == []
+    # It may be in a file that nobody has had read.
+    up.configure(up.config.read_text() + "  ofice: {server: 198.51.100.9, username: bob, password: x}\n")
+    status, _, err = Pptpctl(up, "up", "ofice").outcome()
+    assert (status, err.splitlines()[1:]) == (3, ["The configuration file has changed; run: pptpctl reload"])
 
 
 def test_a_file_with_errors(bare: World) -> None:
@@ -254,3 +258,48 @@ def test_a_manager_that_is_restarted(up: World) -> None:
     assert (status, err) == (0, "")
     assert "office: up on pptp-office" in out
     assert not [order for order in up.ordered() if order[0] == "RestartUnit"]
+
+
+# --- at boot ---
+
+LINK = f"/etc/systemd/system/multi-user.target.wants/{UNIT}"
+
+
+def test_enable_and_disable(up: World) -> None:
+    made = f"Created symlink {LINK} -> /usr/lib/systemd/system/pptp@.service\n"
+    assert Pptpctl(up, "enable", "office", "office").outcome() == (0, made, "")
+    assert up.ordered() == [("EnableUnitFiles", f"['{UNIT}']", "False", "False"), ("Reload",)]
+    up.forget()
+    already = "office: connected at every boot, already\n"
+    assert Pptpctl(up, "enable", "office").outcome() == (0, already, "")
+    assert ("Reload",) not in up.ordered()
+    # One that is not configured any more can be disabled.
+    up.configure("tunnels: {}\n")
+    up.call("Reload")
+    assert Pptpctl(up, "disable", "office").outcome() == (0, f"Removed {LINK}\n", "")
+    gone = f"pptpctl: there is no tunnel 'office' in {up.config}; there are: none\n"
+    for command in ("disable", "enable"):
+        assert Pptpctl(up, command, "office").outcome() == (3, "", gone)
+
+
+def test_enable_now(up: World) -> None:
+    ctl = Pptpctl(up, "enable", "--now", "office")
+    run = dialling(up, ctl)
+    up.finish("office", run)
+    status, out, err = ctl.outcome()
+    assert (status, err) == (0, "")
+    assert out.startswith("Created symlink") and "office: up on pptp-office" in out
+    ctl = Pptpctl(up, "disable", "--now", "office")
+    up.wait_for_order("StopUnit", UNIT, "replace")
+    up.go_down("office", run)
+    status, out, err = ctl.outcome()
+    assert (status, err) == (0, "")
+    assert out.startswith("Removed") and "office: down, after" in out
+
+
+def test_systemd_does_not_enable(up: World) -> None:
+    up.behave("EnableUnitFiles", "fail")
+    status, out, err = Pptpctl(up, "enable", "--now", "office").outcome()
+    assert (status, out) == (1, "")
+    assert err == f"pptpctl: Unit ['{UNIT}'] not found.\n"
+    assert [order[0] for order in up.ordered()] == ["EnableUnitFiles"]

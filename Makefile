@@ -25,6 +25,10 @@ privatedir := $(prefix)/lib/pptp-manager
 unitdir := $(prefix)/lib/systemd/system
 datadir := $(prefix)/share/pptp-manager
 docdir := $(prefix)/share/doc/pptp-manager
+# Completions: Debian's zsh looks there, others have site-functions.
+bashdir := $(prefix)/share/bash-completion/completions
+zshdir ?= $(prefix)/share/zsh/vendor-completions
+fishdir := $(prefix)/share/fish/vendor_completions.d
 # Paths as our files have them, to what they are with this prefix.
 PATHS = -e 's|/usr/lib/pptp-manager|$(privatedir)|g' -e 's|/usr/sbin/pptp-manager|$(sbindir)/pptp-manager|g' \
 	-e 's|/usr/share/doc/pptp-manager|$(docdir)|g' -e 's|/usr/share/pptp-manager|$(prefix)/share/pptp-manager|g'
@@ -42,7 +46,7 @@ install:
 		$(DESTDIR)$(sysconfdir)/iproute2/rt_tables.d $(DESTDIR)$(hostprefix)/share/polkit-1/actions \
 		$(DESTDIR)$(hostprefix)/lib/NetworkManager/conf.d $(DESTDIR)$(hostprefix)/lib/systemd/network \
 		$(DESTDIR)$(hostprefix)/lib/systemd/networkd.conf.d $(DESTDIR)$(hostprefix)/lib/tmpfiles.d $(DESTDIR)$(docdir)/docs \
-		$(DESTDIR)$(docdir)/examples $(DESTDIR)$(datadir)
+		$(DESTDIR)$(docdir)/examples $(DESTDIR)$(datadir) $(addprefix $(DESTDIR),$(bashdir) $(zshdir) $(fishdir))
 	install -m 0644 *.md $(DESTDIR)$(docdir)
 	install -m 0644 docs/*.md $(DESTDIR)$(docdir)/docs
 	install -m 0644 etc/pptp-manager.example.yaml $(DESTDIR)$(docdir)/examples/pptp-manager.yaml
@@ -54,6 +58,9 @@ install:
 	install -m 0644 pptpd_manager/dbus/*.xml $(DESTDIR)$(hostprefix)/share/dbus-1/interfaces
 	install -m 0755 bin/pptp-manager $(DESTDIR)$(sbindir)/pptp-manager
 	install -m 0755 bin/pptpctl $(DESTDIR)$(prefix)/bin/pptpctl
+	install -m 0644 completions/pptpctl.bash $(DESTDIR)$(bashdir)/pptpctl
+	install -m 0644 completions/_pptpctl $(DESTDIR)$(zshdir)/_pptpctl
+	install -m 0644 completions/pptpctl.fish $(DESTDIR)$(fishdir)/pptpctl.fish
 	install -m 0755 systemd/pptp-unit systemd/pptp-ip-up systemd/pptp-setup $(DESTDIR)$(privatedir)
 	install -m 0644 systemd/pptp-manager.service systemd/pptp@.service systemd/pptp-guard.service \
 		systemd/pptp-modules.service $(DESTDIR)$(unitdir)
@@ -89,7 +96,8 @@ uninstall:
 		$(DESTDIR)$(sysconfdir)/iproute2/rt_tables.d/pptp-manager.conf \
 		$(DESTDIR)$(hostprefix)/lib/NetworkManager/conf.d/pptp-manager.conf \
 		$(DESTDIR)$(hostprefix)/lib/systemd/network/00-pptp-manager.network \
-		$(DESTDIR)$(hostprefix)/lib/systemd/networkd.conf.d/pptp-manager.conf
+		$(DESTDIR)$(hostprefix)/lib/systemd/networkd.conf.d/pptp-manager.conf \
+		$(addprefix $(DESTDIR),$(bashdir)/pptpctl $(zshdir)/_pptpctl $(fishdir)/pptpctl.fish)
 	[ -n "$(DESTDIR)" ] || ! [ -d /run/systemd/system ] || { systemctl daemon-reload; systemctl reload dbus.service; }
 
 # Four at a time: the tests on a bus mostly wait.

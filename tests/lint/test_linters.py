@@ -133,6 +133,7 @@ def test_shellcheck() -> None:
     scripts = shell_scripts()
     assert {ROOT / "tests/prepare", ROOT / "systemd/pptp-unit", ROOT / "systemd/pptp-ip-up"} <= set(scripts)
     run("shellcheck", *scripts)
+    run("shellcheck", "--shell=bash", ROOT / "completions/pptpctl.bash")
 
 
 def test_xml() -> None:

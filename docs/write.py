@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "docs"), str(ROOT / "tests")]
 
 import example  # noqa: E402
+import manual  # noqa: E402
 import reasons_page  # noqa: E402
 import schema  # noqa: E402
 import states_page  # noqa: E402
@@ -22,6 +23,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "docs/states.md": states_page.page,
     "etc/pptp-manager.schema.json": schema.page,
     "etc/pptp-manager.example.yaml": example.page,
+    **manual.PAGES,
 }
 """Each file that is made -> what makes its text."""
 

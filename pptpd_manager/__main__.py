@@ -13,25 +13,30 @@ CONFIGURATION, RUNTIME = "/etc/pptp-manager.yaml", "/run/pptp-manager"
 EX_CONFIG = 78
 
 
-def main() -> int:
-    """Run the manager, or check a configuration; the exit status."""
-    parser = argparse.ArgumentParser(prog="pptp-manager", description="Keeps PPTP tunnels as one YAML file says.")
-    parser.add_argument("--config", metavar="FILE", default=CONFIGURATION, help=f"default: {CONFIGURATION}")
-    parser.add_argument(
+def parser() -> argparse.ArgumentParser:
+    """The grammar of the command line: the source of --help and of pptp-manager(8)."""
+    grammar = argparse.ArgumentParser(prog="pptp-manager", description="Keeps PPTP tunnels as one YAML file says.")
+    grammar.add_argument("--config", metavar="FILE", default=CONFIGURATION, help=f"default: {CONFIGURATION}")
+    grammar.add_argument(
         "--runtime",
         metavar="DIRECTORY",
         default=RUNTIME,
         help=f"where pppd's option files are written; default: {RUNTIME}",
     )
-    parser.add_argument(
+    grammar.add_argument(
         "--check",
         action="store_true",
         help="only check the file, and the password files that it names: print every problem, exit 78",
     )
-    parser.add_argument("--guard", action="store_true", help="only make the guards of the enabled tunnels (at boot)")
-    parser.add_argument("--debug", action="store_true", help="log every event")
-    parser.add_argument("--version", action="version", version=f"pptp-manager {VERSION}")
-    arguments = parser.parse_args()
+    grammar.add_argument("--guard", action="store_true", help="only make the guards of the enabled tunnels (at boot)")
+    grammar.add_argument("--debug", action="store_true", help="log every event")
+    grammar.add_argument("--version", action="version", version=f"pptp-manager {VERSION}")
+    return grammar
+
+
+def main() -> int:
+    """Run the manager, or check a configuration; the exit status."""
+    arguments = parser().parse_args()
     if arguments.check:
         return check(arguments.config)
     if arguments.guard:

@@ -6,6 +6,9 @@ DBusError       the caller's, or the tunnel's: answered with its name and messag
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 PREFIX = "org.pptpmanager1.Error."
 UNKNOWN_TUNNEL = PREFIX + "UnknownTunnel"
 UNKNOWN_RUN = PREFIX + "UnknownRun"
@@ -18,6 +21,24 @@ LIMITS_EXCEEDED = "org.freedesktop.DBus.Error.LimitsExceeded"
 FAILED = "org.freedesktop.DBus.Error.Failed"
 ACCESS_DENIED = "org.freedesktop.DBus.Error.AccessDenied"
 INTERACTIVE_AUTHORIZATION_REQUIRED = "org.freedesktop.DBus.Error.InteractiveAuthorizationRequired"
+
+# For org.pptpmanager1(5); those of the reasons are in reasons.py.
+MEANINGS: Mapping[str, str] = MappingProxyType(
+    {
+        UNKNOWN_TUNNEL: "There is no tunnel of that name in the configuration.",
+        BAD_CONFIGURATION: "The configuration has errors; the message is one line for each.",
+        SYSTEMD_REFUSED: "systemd does not start or stop the unit.",
+        SUPERSEDED: "The tunnel was started again before it was down.",
+        TIMED_OUT: "There was no end of the attempt within the time for an answer. It goes on.",
+        UNKNOWN_RUN: "To pptp@.service: it has asked the same again.",
+        ACCESS_DENIED: "The caller is not authorized.",
+        INTERACTIVE_AUTHORIZATION_REQUIRED: "An administrator may authenticate, but the call does not let that "
+        "happen, or there is no agent to ask.",
+        LIMITS_EXCEEDED: "The caller has too many calls that wait, or too many in a second.",
+        INVALID_ARGS: "An argument is not what it has to be.",
+        FAILED: "A bug of pptp-manager's; the journal has more.",
+    }
+)
 
 
 class DBusError(Exception):

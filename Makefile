@@ -29,10 +29,16 @@ docdir := $(prefix)/share/doc/pptp-manager
 bashdir := $(prefix)/share/bash-completion/completions
 zshdir ?= $(prefix)/share/zsh/vendor-completions
 fishdir := $(prefix)/share/fish/vendor_completions.d
+mandir ?= $(prefix)/share/man
+# The manual pages, and where each is installed.
+MANUAL := $(wildcard man/*.[158])
+INSTALLED_MANUAL = $(foreach page,$(MANUAL),$(DESTDIR)$(mandir)/man$(subst .,,$(suffix $(page)))/$(notdir $(page)))
 # Paths as our files have them, to what they are with this prefix.
+# In the manual a hyphen is \-.
 PATHS = -e 's|/usr/lib/pptp-manager|$(privatedir)|g' -e 's|/usr/sbin/pptp-manager|$(sbindir)/pptp-manager|g' \
-	-e 's|/usr/share/doc/pptp-manager|$(docdir)|g' -e 's|/usr/share/pptp-manager|$(prefix)/share/pptp-manager|g'
-RELOCATE = grep -rlE '/usr/(lib|sbin|share|share/doc)/pptp-manager' $(addprefix $(DESTDIR),$(privatedir) $(docdir) \
+	-e 's|/usr/share/doc/pptp\\\?-manager|$(docdir)|g' -e 's|/usr/share/pptp\\\?-manager|$(datadir)|g'
+RELOCATE = grep -rlE '/usr/(lib|sbin|share|share/doc)/pptp\\?-manager' $(INSTALLED_MANUAL) \
+	$(addprefix $(DESTDIR),$(privatedir) $(docdir) \
 	$(sbindir)/pptp-manager $(prefix)/bin/pptpctl $(unitdir)/pptp*.service $(datadir) \
 	$(hostprefix)/share/dbus-1/interfaces/org.pptpmanager1*.xml) | xargs -r sed -i $(PATHS)
 
@@ -46,11 +52,13 @@ install:
 		$(DESTDIR)$(sysconfdir)/iproute2/rt_tables.d $(DESTDIR)$(hostprefix)/share/polkit-1/actions \
 		$(DESTDIR)$(hostprefix)/lib/NetworkManager/conf.d $(DESTDIR)$(hostprefix)/lib/systemd/network \
 		$(DESTDIR)$(hostprefix)/lib/systemd/networkd.conf.d $(DESTDIR)$(hostprefix)/lib/tmpfiles.d $(DESTDIR)$(docdir)/docs \
-		$(DESTDIR)$(docdir)/examples $(DESTDIR)$(datadir) $(addprefix $(DESTDIR),$(bashdir) $(zshdir) $(fishdir))
+		$(DESTDIR)$(docdir)/examples $(DESTDIR)$(datadir) $(addprefix $(DESTDIR),$(bashdir) $(zshdir) $(fishdir)) \
+		$(sort $(dir $(INSTALLED_MANUAL)))
 	install -m 0644 *.md $(DESTDIR)$(docdir)
 	install -m 0644 docs/*.md $(DESTDIR)$(docdir)/docs
 	install -m 0644 etc/pptp-manager.example.yaml $(DESTDIR)$(docdir)/examples/pptp-manager.yaml
 	install -m 0644 etc/pptp-manager.schema.json $(DESTDIR)$(datadir)
+	for page in $(MANUAL); do install -m 0644 $$page $(DESTDIR)$(mandir)/man$${page##*.} || exit; done
 	install -m 0644 pptpd_manager/*.py $(DESTDIR)$(privatedir)/pptpd_manager
 	for package in $(PACKAGES); do \
 		install -m 0644 pptpd_manager/$$package/*.py $(DESTDIR)$(privatedir)/pptpd_manager/$$package || exit; done
@@ -84,7 +92,7 @@ uninstall:
 	[ -n "$(DESTDIR)" ] || systemd/pptp-setup removing
 	[ -n "$(DESTDIR)" ] || ! [ -d /run/systemd/system ] || systemctl disable pptp@.service pptp-manager.service
 	rm -rf $(DESTDIR)$(privatedir) $(DESTDIR)$(docdir) $(DESTDIR)$(datadir)
-	rm -f $(DESTDIR)$(sbindir)/pptp-manager $(DESTDIR)$(prefix)/bin/pptpctl $(DESTDIR)$(unitdir)/pptp-manager.service \
+	rm -f $(INSTALLED_MANUAL) $(DESTDIR)$(sbindir)/pptp-manager $(DESTDIR)$(prefix)/bin/pptpctl $(DESTDIR)$(unitdir)/pptp-manager.service \
 		$(DESTDIR)$(unitdir)/pptp@.service $(DESTDIR)$(unitdir)/pptp-guard.service \
 		$(DESTDIR)$(unitdir)/pptp-modules.service $(DESTDIR)$(hostprefix)/lib/tmpfiles.d/pptp-manager.conf \
 		$(DESTDIR)$(hostprefix)/share/dbus-1/system-services/org.pptpmanager1.service \

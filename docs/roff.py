@@ -111,7 +111,7 @@ def _list(lines: Sequence[str], at: int, fresh: bool) -> tuple[list[str], int]:
     out = []
     while at < len(lines) and lines[at].startswith("- "):
         item, at = _body(lines, at, 2)
-        out += [r".IP \(bu 2", *_rest(item)]
+        out += [r".IP \[u2022] 2", *_rest(item)]
     return out, at
 
 

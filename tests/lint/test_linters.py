@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,7 @@ def shell_scripts() -> list[Path]:
     return found
 
 
+@cache
 def modules() -> dict[str, ast.Module]:
     """Each module of the package, parsed, by its name: "config", "ctl.terminal"."""
     found = {}
@@ -72,6 +74,7 @@ def modules() -> dict[str, ast.Module]:
     return found
 
 
+@cache
 def imported(module: ast.Module) -> set[str]:
     """The top-level names of what a module imports, in whatever corner."""
     found = set()
@@ -171,22 +174,23 @@ UNITS = ("pptp-guard.service", "pptp-manager.service", "pptp-modules.service", "
 EXPOSURE = {"pptp-manager": 2.0, "pptp@office": 4.0, "pptp-guard": 1.5, "pptp-modules": 2.0}
 
 
-@pytest.fixture
-def installed(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A root that has our installation, systemd's units, and something for each program that ours start."""
-    make("install", tmp_path)
-    ours = tmp_path / "usr/lib/systemd/system"
+    root = tmp_path_factory.mktemp("installed")
+    make("install", root)
+    ours = root / "usr/lib/systemd/system"
     assert tuple(sorted(unit.name for unit in ours.iterdir())) == UNITS
     for unit in UNITS:
         for program in re.findall(r"^Exec\w+=[-+:!@]*(/\S+)", (ours / unit).read_text(), re.MULTILINE):
-            path = tmp_path / program[1:]
+            path = root / program[1:]
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch(mode=0o755)
     system = Path("/usr/lib/systemd/system")
     for theirs in sorted(system.iterdir()) if system.exists() else []:
         if theirs.is_file() and not (ours / theirs.name).exists():
             shutil.copy(theirs, ours)
-    return tmp_path
+    return root
 
 
 def test_units(installed: Path) -> None:

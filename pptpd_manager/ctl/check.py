@@ -18,7 +18,7 @@ def run(arguments: argparse.Namespace) -> Exit:
     """The command."""
     found = check(arguments.file)
     if arguments.json:
-        problems = [_record(problem) for problem in found.problems]
+        problems = [record_of(problem) for problem in found.problems]
         print(record.document({"file": arguments.file, "good": not problems, "problems": problems}))
     elif found.refused:
         command = f"sudo pptpctl check {shlex.quote(arguments.file)}"
@@ -38,7 +38,8 @@ def lines(found: Checked, style: Style) -> list[str]:
     return shown
 
 
-def _record(problem: Problem) -> record.Json:
+def record_of(problem: Problem) -> record.Json:
+    """A problem as JSON, see docs/json.md."""
     return {
         "file": problem.file,
         "line": problem.line or None,

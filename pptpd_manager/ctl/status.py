@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace) -> Exit:
     logs = {name: _log(name, arguments.lines) for name in tunnels}
     boots = {name: _at_boot(bus, t["Unit"]) for name, t in tunnels.items()}
     if arguments.json:
-        found = [record.tunnel(t) | _more(boots[name], logs[name]) for name, t in tunnels.items()]
+        found = [record.tunnel(t) | more(boots[name], logs[name]) for name, t in tunnels.items()]
         print(record.document({"tunnels": found, "manager": record.manager(manager)}))
         return Exit.OK
     style = Style(sys.stdout)
@@ -120,7 +120,7 @@ def _at_boot(bus: Bus, unit: str) -> str:
         return ""
 
 
-def _more(boot: str, log: Sequence[Entry] | None) -> record.Json:
+def more(boot: str, log: Sequence[Entry] | None) -> record.Json:
     """What a status has over a list, as JSON."""
     return {
         "unit_file_state": boot or None,

@@ -58,6 +58,7 @@ def test_list(up: World) -> None:
     assert home.split()[:3] == ["-", "home", "idle"]
     assert shown(up, "list", "--names") == "office\nhome\n"
     found = json.loads(shown(up, "--json"))
+    assert list(found) == ["tunnels", "manager"]
     assert [(t["name"], t["state"]) for t in found["tunnels"]] == [("office", "up"), ("home", "idle")]
     assert found["manager"]["need_reload"] is False
     narrow = Pptpctl(up, terminal=True, columns=30, LC_ALL="C.UTF-8").outcome()[1]
@@ -218,7 +219,8 @@ def test_check(bare: World) -> None:
     ]
     status, out, err = run(bare, "check", "--json", str(bare.config))
     found = json.loads(out)
-    assert (status, found["good"]) == (1, False)
+    assert (status, found["file"], found["good"]) == (1, str(bare.config), False)
+    assert list(found) == ["file", "good", "problems"]
     assert found["problems"][-1] == {
         "file": str(bare.config),
         "line": 11,

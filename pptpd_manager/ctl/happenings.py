@@ -15,6 +15,7 @@ from pptpd_manager.ctl.wording import name_servers
 
 Properties = Mapping[str, Any]
 
+NONE = ("", "", "", 0)  # LastError while nothing has failed; also of a manager that has just begun
 GONE = "pptp-manager does not run; the tunnels stay as they are"
 BACK = "pptp-manager runs"
 
@@ -43,7 +44,7 @@ def _state(before: Properties | None, after: Properties) -> Json | None:
 
 def _failure(before: Properties | None, after: Properties) -> Json | None:
     """A failure that is told of when the state has changed already."""
-    if before is None or before["State"] != after["State"] or before["LastError"] == after["LastError"]:
+    if before is None or before["State"] != after["State"] or after["LastError"] in (before["LastError"], NONE):
         return None
     return {"event": "failure", "tunnel": after["Name"], "error": record.last_error(after["LastError"])}
 

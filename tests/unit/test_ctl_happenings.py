@@ -47,6 +47,7 @@ def told(before: dict[str, Any] | None, after: dict[str, Any]) -> list[str]:
         (UP, UP | {"Dns": DNS}, [f"{ASKED}, through systemd-resolved"]),
         (UP, UP | {"Dns": DNS | {"Problem": "nobody"}}, [f"{ASKED}; not used: nobody"]),
         (WAITING, WAITING | {"LastError": FAILURE}, ["The password is wrong."]),
+        (WAITING, WAITING | {"LastError": ("", "", "", 0)}, []),
         (WAITING, WAITING | {"NextAttempt": NOW + 12_000_000}, ["next attempt in 12 s"]),
         (WAITING | {"NextAttempt": 1}, WAITING | {"NextAttempt": 0}, []),
         (UP, WAITING | {"LastError": FAILURE}, ["waiting, was up: The password is wrong."]),

@@ -111,7 +111,7 @@ def of_key(key: Key[object]) -> Schema:
     default = keytable.default(key)
     told = [f"{key.meaning[0].upper()}{key.meaning[1:]}.", f"Value: {key.kind.says}.", f"Default: {default}."]
     told += [f"pppd: {key.pppd}."] if key.pppd else []
-    schema = {"description": " ".join(told), **of(key.kind)}
+    schema = {"description": "\n".join(told), **of(key.kind)}
     match key.default:
         case bool() | int() as value if default == str(value).lower():
             schema["default"] = value
@@ -128,7 +128,7 @@ def of(kind: Kind[object]) -> Schema:
         case Number():
             return {"type": "integer", "minimum": kind.low, "maximum": kind.high}
         case NumberOr():
-            return {"anyOf": [{"const": kind.word}, of(kind.number)], "default": kind.word}
+            return {"anyOf": [of(kind.number), {"const": kind.word}], "default": kind.word}
         case Flag():
             return {"type": "boolean"}
         case Choice():

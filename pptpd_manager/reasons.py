@@ -70,7 +70,8 @@ def printable(text: str, longest: int = 120) -> str:
     return _UNSAFE.sub("?", text)[:longest]
 
 
-_LOG = "See: journalctl -u pptp@{name}"
+DOCTOR = "; more is told by: pptpctl doctor {name}"  # the end of the advice where a look around helps
+_LOG = "See: pptpctl logs {name}"
 _ADMINISTRATOR = "Ask the server's administrator"
 _AGAIN = "then run: systemctl start pptp@{name}"
 _NOW = "then run: systemctl restart pptp@{name}"
@@ -194,14 +195,14 @@ UNIT_BROKEN = Reason(
     Phase.MACHINE,
     Retry.NEVER,
     "systemd could not run the unit's program.",
-    "Install pptp-manager again, see: systemctl cat pptp@{name}",
+    "Take back what a drop-in of the unit changes, or install pptp-manager again" + DOCTOR,
 )
 OPTION_ERROR = Reason(
     "option-error",
     Phase.MACHINE,
     Retry.NEVER,
     "pppd does not accept its options.",
-    "Check 'pppd-options:' and /etc/ppp/options, " + _AGAIN,
+    "Check 'pppd-options:' and /etc/ppp/options, " + _AGAIN + DOCTOR,
 )
 PEER_MUST_LOG_IN = Reason(
     "peer-must-log-in",
@@ -215,14 +216,14 @@ NOT_ROOT = Reason(
     Phase.MACHINE,
     Retry.NEVER,
     "pppd or pptp may not do its work: it is not root or lacks a capability.",
-    "pppd needs CAP_NET_ADMIN and pptp CAP_NET_RAW, see: systemctl cat pptp@{name}",
+    "pppd needs CAP_NET_ADMIN and pptp CAP_NET_RAW, see: systemctl cat pptp@{name}" + DOCTOR,
 )
 PPP_MISSING = Reason(
     "ppp-missing",
     Phase.MACHINE,
     Retry.FEW,
     "This kernel has no PPP, or its modules are not loaded.",
-    "Run: modprobe -a ppp_generic ppp_async; " + _AGAIN,
+    "Run: modprobe -a ppp_generic ppp_async; " + _AGAIN + DOCTOR,
 )
 PPP_DEVICE_MISSING = Reason(
     "ppp-device-missing",
@@ -243,7 +244,7 @@ PPP_UNIT_FAILED = Reason(
     Phase.MACHINE,
     Retry.SOON,
     "The kernel gave pppd no interface or no pseudo-terminal.",
-    "See: journalctl -k; " + _LOG[0].lower() + _LOG[1:],
+    "See: journalctl -k; pptpctl logs {name}",
 )
 INTERFACE_TAKEN = Reason(
     "interface-taken",
@@ -271,28 +272,28 @@ CRASHED = Reason(
     Phase.MACHINE,
     Retry.SOON,
     "pppd crashed.",
-    "See: coredumpctl list pppd; journalctl -u pptp@{name}",
+    "See: coredumpctl list pppd; pptpctl logs {name}",
 )
 KILLED = Reason(
     "killed",
     Phase.MACHINE,
     Retry.SOON,
     "pppd was killed from outside.",
-    "See: journalctl -k; journalctl -u pptp@{name}",
+    "See: journalctl -k; pptpctl logs {name}",
 )
 PPTP_KILLED = Reason(
     "pptp-killed",
     Phase.MACHINE,
     Retry.SOON,
     "pptp was killed from outside.",
-    "See: journalctl -k; journalctl -u pptp@{name}",
+    "See: journalctl -k; pptpctl logs {name}",
 )
 PPPD_HANGS = Reason(
     "pppd-hangs",
     Phase.MACHINE,
     Retry.SOON,
     "pppd was stopped from outside or hangs.",
-    "See: journalctl -k; journalctl -u pptp@{name}",
+    "See: journalctl -k; pptpctl logs {name}",
 )
 
 # --- TCP and the control connection ---
@@ -308,7 +309,7 @@ TCP_SILENT = Reason(
     Phase.CONTROL,
     Retry.SOON,
     "The server does not answer on TCP port 1723.",
-    "Is the server on, and do the firewalls on the way let TCP port 1723 pass? See: ping {address}",
+    "Is the server on, and do the firewalls on the way let TCP port 1723 pass? See: ping {address}" + DOCTOR,
 )
 HOST_UNREACHABLE = Reason(
     "host-unreachable",
@@ -322,7 +323,7 @@ CONTROL_SILENT = Reason(
     Phase.CONTROL,
     Retry.SOON,
     "The server accepts TCP port 1723 but does not speak PPTP.",
-    "Is it a PPTP server that listens there, and is it well? See its log",
+    "Is it a PPTP server that listens there, and is it well? See its log" + DOCTOR,
 )
 CONTROL_REFUSED = Reason(
     "control-refused",
@@ -410,7 +411,7 @@ GRE_BLOCKED = Reason(
     Retry.SOON,
     "The call is set up, but no GRE packet comes back from the server.",
     "Firewalls and NAT on the way have to let IP protocol 47 (GRE) pass; a Linux router needs: "
-    "modprobe -a nf_conntrack_pptp nf_nat_pptp",
+    "modprobe -a nf_conntrack_pptp nf_nat_pptp" + DOCTOR,
 )
 GRE_UNTRACKED = Reason(
     "gre-untracked",
@@ -440,7 +441,8 @@ NOT_SENT = Reason(
     Phase.LINK,
     Retry.NETWORK,
     "This machine cannot send packets to the server.",
-    "See: ip route get {address}; and whether its own firewall lets TCP port 1723 and IP protocol 47 (GRE) out",
+    "See: ip route get {address}; and whether its own firewall lets TCP port 1723 and IP protocol 47 (GRE) out"
+    + DOCTOR,
 )
 LOOPED_BACK = Reason(
     "looped-back",
@@ -628,7 +630,7 @@ ADDRESS_NOT_SET = Reason(
     Phase.ADDRESSES,
     Retry.LATER,
     "The address could not be put on the interface.",
-    "See: journalctl -u pptp@{name}; is the address used by another interface? ip address",
+    "See: pptpctl logs {name}; is the address used by another interface? ip address",
 )
 ADDRESS_FORBIDDEN = Reason(
     "address-forbidden",
@@ -687,7 +689,7 @@ TRAFFIC_LIMIT = Reason(
 )
 CONFIGURATION_CHANGED = Reason("configuration-changed", Phase.END, Retry.SOON, "The configuration was changed.", "")
 STOPPED = Reason("stopped", Phase.END, Retry.NEVER, "The tunnel was stopped.", "Run: systemctl start pptp@{name}")
-HUNG_UP = Reason("hang-up", Phase.END, Retry.SOON, "The call ended without a reason.", _LOG)
-UNKNOWN = Reason("unknown", Phase.END, Retry.SOON, "pppd ended for a reason that it did not tell.", _LOG)
+HUNG_UP = Reason("hang-up", Phase.END, Retry.SOON, "The call ended without a reason.", _LOG + DOCTOR)
+UNKNOWN = Reason("unknown", Phase.END, Retry.SOON, "pppd ended for a reason that it did not tell.", _LOG + DOCTOR)
 
 REASONS: dict[str, Reason] = {value.name: value for value in list(globals().values()) if isinstance(value, Reason)}

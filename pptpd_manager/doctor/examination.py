@@ -18,7 +18,7 @@ from pptpd_manager.doctor import firewall, host, kernel, manager, network, probe
 from pptpd_manager.doctor.finding import Finding, of_failure, ok, unseen
 from pptpd_manager.doctor.manager import Tunnel
 from pptpd_manager.doctor.services import RESOLVED, Services
-from pptpd_manager.doctor.way import Contact, Echo, Name
+from pptpd_manager.doctor.way import Contact, Name
 from pptpd_manager.labels import unit_name
 from pptpd_manager.reasons import Failure
 
@@ -26,6 +26,7 @@ T = TypeVar("T")
 
 NAME_SECONDS = 12.0  # of the resolver: resolv.conf(5) has two attempts of five seconds
 CONTACT_SECONDS = 30.0  # more than probe.contact() takes
+LONGEST_SECONDS = NAME_SECONDS + CONTACT_SECONDS + 5.0
 Progress = Callable[[str], None]
 Section = tuple[str, list[Finding]]  # its title, and what was found
 
@@ -72,9 +73,9 @@ class Examination:
         self._known = known
         self._names = names
         self.tunnels = tuple(tunnel for tunnel in known if not names or tunnel.name in names)
-        up = {tunnel.address: tunnel.name for tunnel in known if tunnel.state == "up"}
+        self._up = {tunnel.address: tunnel.name for tunnel in known if tunnel.state == "up"}
         self._ways = {
-            tunnel.name: Aside(_Way(tunnel, up, progress).seen)
+            tunnel.name: Aside(_Way(tunnel, self._up, progress).seen)
             for tunnel in self.tunnels
             if tunnel.state not in ("up", "stopping")
         }
@@ -142,14 +143,13 @@ class Examination:
             found += _password(config)
         address = tunnel.address
         if tunnel.name in self._ways:
-            seen = self._ways[tunnel.name].result(NAME_SECONDS + CONTACT_SECONDS)
-            names, contacts = seen or ([], [])
+            names, contacts = self._ways[tunnel.name].result(LONGEST_SECONDS) or ([], [])
             found += self._way(tunnel, names, contacts)
             address = next((str(contact.address) for contact in contacts), address)
         elif tunnel.state == "up":
-            found += way.judge_up(tunnel.server, tunnel.address, tunnel.name)
+            found.append(way.judge_up(tunnel.server, tunnel.address, tunnel.name))
         else:
-            found += way.judge_busy(tunnel.state, tunnel.name)
+            found.append(way.judge_busy(tunnel.state, tunnel.name))
         if address:
             asked = tunnel.mtu or (config.mtu if config else 0)
             found.append(network.judge_route(tunnel.name, address, host.route(address), asked))
@@ -159,11 +159,16 @@ class Examination:
         """What was seen of the way to a tunnel's server."""
         self._contacts += contacts
         found = [way.judge_name(name, tunnel.name) for name in names]
+        resolved = any(not isinstance(name.found, Failure) for name in names)
+        if not names or (resolved and not contacts):
+            found.append(unseen("tcp", "the way to the server", "it took too long").of(tunnel.name))
         untracked = conntrack.untracked()
         for contact in contacts:
             found += way.judge(contact, tunnel.server, tunnel.name, untracked=untracked)
+            if other := self._up.get(str(contact.address)):
+                found.append(way.judge_other(str(contact.address), other, tunnel.name))
         if tunnel.state in way.BUSY:
-            found += way.judge_busy(tunnel.state, tunnel.name)
+            found.append(way.judge_busy(tunnel.state, tunnel.name))
         return found
 
     def _network(self) -> list[Finding]:
@@ -173,8 +178,7 @@ class Examination:
         names = [server for tunnel in self.tunnels for server in tunnel.server.split(",") if not _is_address(server)]
         dns = [(tunnel.name, tunnel.dns) for tunnel in self.tunnels if tunnel.dns is not None]
         resolved = bool(self._services and self._services.runs(RESOLVED))
-        came = [contact.gre is Echo.CAME for contact in self._contacts if contact.gre is not Echo.NEEDS_ROOT]
-        proven = all(came) and (bool(came) or any(tunnel.state == "up" for tunnel in self.tunnels))
+        proven = way.passes(self._contacts, up=any(tunnel.state == "up" for tunnel in self.tunnels))
         return [
             *map(network.judge_other, others),
             *network.judge_resolver(host.resolver(resolved=resolved), names, dns),

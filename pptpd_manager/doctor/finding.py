@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from enum import Enum
 
-from pptpd_manager.reasons import Failure
+from pptpd_manager.reasons import DOCTOR, Failure
 
 CHECKS = (
     *("programs", "kernel", "ppp-options", "permissions", "manager", "configuration", "clashes"),
@@ -80,7 +80,7 @@ def unseen(check: str, what: str, why: str = "needs root") -> Finding:
 
 def of_failure(check: str, failure: Failure, name: str, server: str, address: str, command: str = "") -> Finding:
     """A reason of the manager's as a problem, with its advice."""
-    advice = failure.reason.advice.format(name=name, server=server, address=address or server)
+    advice = failure.reason.advice.removesuffix(DOCTOR).format(name=name, server=server, address=address or server)
     return problem(check, failure.sentence, advice, command)
 
 

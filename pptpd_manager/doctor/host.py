@@ -86,6 +86,9 @@ def of_kernel() -> Kernel:
     release = os.uname().release
     folder = Path("/lib/modules", release)
     loaded = set(os.listdir("/sys/module")) if os.path.isdir("/sys/module") else set()
+    # Of a kernel without files in /lib/modules: what these modules register.
+    loaded |= {kernel.PPP} if re.search(r"^108 ppp$", read("/proc/devices") or "", re.MULTILINE) else set()
+    loaded |= {kernel.ASYNC} if re.search(r"^ppp\s", read("/proc/tty/ldiscs") or "", re.MULTILINE) else set()
     barred = kernel.bars({str(path): read(path) or "" for path in _modprobe_files()})
     builtin, dep = read(folder / "modules.builtin") or "", read(folder / "modules.dep") or ""
     modules = {

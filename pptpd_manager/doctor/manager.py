@@ -169,4 +169,5 @@ def judge_last(tunnel: Tunnel) -> Finding:
         return ok("last-error", f"The tunnel is {tunnel.state}; no attempt has failed.").of(tunnel.name)
     kind = Result.WARNING if tunnel.state == "idle" else Result.PROBLEM
     finding = f"The last attempt failed ({name}): {sentence}"
-    return Finding("last-error", kind, finding, advice, f"pptpctl logs {tunnel.name}", tunnel.name)
+    meaning = advice.removesuffix(reasons.DOCTOR.format(name=tunnel.name))
+    return Finding("last-error", kind, finding, meaning, f"pptpctl logs {tunnel.name}", tunnel.name)

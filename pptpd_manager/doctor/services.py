@@ -5,6 +5,7 @@ A service that does not run is not started for that.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,17 @@ PROPERTIES = "org.freedesktop.DBus.Properties"
 SYSTEMD, NETWORK_MANAGER = "org.freedesktop.systemd1", "org.freedesktop.NetworkManager"
 NETWORKD, RESOLVED = "org.freedesktop.network1", "org.freedesktop.resolve1"
 PATIENCE_MS = 3000
-LIB = Path("/usr/lib")
+# Our files for them, and where one of the same name replaces each.
+FILES = {
+    name: [(Path("/usr/lib", file), Path("/etc", file)) for file in files]
+    for name, files in {
+        "NetworkManager": ["NetworkManager/conf.d/pptp-manager.conf"],
+        "systemd-networkd": [
+            "systemd/network/00-pptp-manager.network",
+            "systemd/networkd.conf.d/pptp-manager.conf",
+        ],
+    }.items()
+}
 
 
 class Services:
@@ -65,30 +76,21 @@ class Services:
 
     def others(self, interfaces: list[str]) -> list[Other]:
         """NetworkManager and systemd-networkd, and which of these interfaces they manage."""
-        networkd = LIB / "systemd/network/00-pptp-manager.network"
         return [
-            self._other(
-                "NetworkManager",
-                NETWORK_MANAGER,
-                LIB / "NetworkManager/conf.d/pptp-manager.conf",
-                Path("/etc/NetworkManager/conf.d"),
-                self._by_network_manager,
-                interfaces,
-            ),
-            self._other(
-                "systemd-networkd", NETWORKD, networkd, Path("/etc/systemd/network"), self._by_networkd, interfaces
-            ),
+            self._other("NetworkManager", NETWORK_MANAGER, self._by_network_manager, interfaces),
+            self._other("systemd-networkd", NETWORKD, self._by_networkd, interfaces),
         ]
 
-    def _other(self, name: str, service: str, ours: Path, theirs: Path, managed: Any, interfaces: list[str]) -> Other:
+    def _other(self, name: str, service: str, managed: Callable[[str], bool], interfaces: list[str]) -> Other:
         running = self.runs(service)
-        replaced = theirs / ours.name
+        # The one that is not in force, if there is one.
+        ours, theirs = next(((o, t) for o, t in FILES[name] if t.exists() or not o.exists()), FILES[name][0])
         return Other(
             name,
             running,
             str(ours),
             ours.exists(),
-            str(replaced) if replaced.exists() else "",
+            str(theirs) if theirs.exists() else "",
             tuple(interface for interface in interfaces if running and managed(interface)),
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum
 from ipaddress import IPv4Address
@@ -43,6 +44,12 @@ class Contact:
     control: Started | Failure | None = None
     call: Failure | None = None
     gre: Echo | Failure | None = None
+
+    @property
+    def failed(self) -> bool:
+        """Whether something stands in the way."""
+        steps = (self.tcp, self.control, self.call, self.gre)
+        return any(isinstance(step, Failure) for step in steps) or self.gre is Echo.SILENT
 
 
 def judge_name(name: Name, tunnel: str) -> Finding:
@@ -94,15 +101,24 @@ def _who(said: Started) -> str:
     return ", ".join([*words, f"firmware {said.firmware}"])
 
 
-def judge_up(server: str, address: str, tunnel: str) -> list[Finding]:
+def passes(contacts: Collection[Contact], *, up: bool) -> bool:
+    """Whether nothing stands in the way, by what was seen. up: a tunnel is."""
+    return not any(contact.failed for contact in contacts) and (
+        up or any(contact.gre is Echo.CAME for contact in contacts)
+    )
+
+
+def judge_up(server: str, address: str, tunnel: str) -> Finding:
     """A tunnel that is up has shown all that."""
-    return [
-        ok("gre", f"The tunnel is up through {server}{f' ({address})' if address not in ('', server) else ''}.").of(
-            tunnel
-        )
-    ]
+    through = server if address in ("", server) else f"{server} ({address})"
+    return ok("gre", f"The tunnel is up through {through}.").of(tunnel)
 
 
-def judge_busy(state: str, tunnel: str) -> list[Finding]:
+def judge_other(address: str, other: str, tunnel: str) -> Finding:
+    """An address through which another tunnel is up: no second call is made to it."""
+    return ok("gre", f"The tunnel {other} is up through {address}.").of(tunnel)
+
+
+def judge_busy(state: str, tunnel: str) -> Finding:
     """A tunnel that is dialling is let be."""
-    return [unseen("gre", "the way to the server", f"the tunnel is {state} just now; ask again in a while").of(tunnel)]
+    return unseen("gre", "the way to the server", f"the tunnel is {state} just now; ask again in a while").of(tunnel)

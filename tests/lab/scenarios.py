@@ -68,6 +68,7 @@ APART = {
         *("test_option_files.py", "test_hostile_server.py", "test_hostile_names.py"),
         *("test_hostile_callers.py", "test_forged_lines.py"),
     ),
+    "doctor": ("test_doctor.py",),
     "access": ("test_polkit.py",),
     "secrets": ("test_passwords.py", "test_canary.py"),
     "sandbox": ("test_sandbox.py",),

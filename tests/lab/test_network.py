@@ -150,11 +150,17 @@ def test_networkmanager(networkmanager: None) -> None:
     assert lab.systemctl("restart", "pptp@work") == 0
     lab.wait_for(lambda: nm_devices().get("pptp-work") == "unmanaged", "the new link is unmanaged")
     assert lab.passes(FAR) and unharmed()
+    assert [told["finding"] for told in lab.doctor()[1] if told["check"] == "network-manager"] == [
+        "NetworkManager leaves the tunnels alone."
+    ]
     # What our file is for. NetworkManager 1.52 of Debian 13 takes the link, too, but does not flush it.
     NM_OURS.touch()
     lab.out("systemctl", "stop", "NetworkManager")
     shutil.rmtree(NM_MEMORY)
     assert run_nm("start") != "unmanaged"
+    assert ("network-manager", "problem", "NetworkManager manages pptp-work, a tunnel's interface.") in lab.amiss(
+        lab.doctor()[1]
+    )
     if 'VERSION_ID="12"' in Path("/etc/os-release").read_text():
         lab.wait_for(lambda: not address(), "the address is taken away")
 
@@ -171,10 +177,16 @@ def test_networkd(networkd: None) -> None:
     assert lab.systemctl("restart", "pptp@work") == 0
     lab.wait_for(lambda: networkd_takes_it_for("unmanaged"), "the new link is unmanaged")
     assert lab.passes(FAR) and unharmed()
+    assert [told["finding"] for told in lab.doctor()[1] if told["check"] == "networkd"] == [
+        "systemd-networkd leaves the tunnels alone."
+    ]
     # What our file is for.
     NETWORKD_OURS.symlink_to("/dev/null")
     run_networkd("restart")
     lab.wait_for(lambda: not address(), "the address is taken away")
+    assert ("networkd", "problem", "systemd-networkd manages pptp-work, a tunnel's interface.") in lab.amiss(
+        lab.doctor()[1]
+    )
 
 
 @contextlib.contextmanager

@@ -151,7 +151,7 @@ def test_a_unit(unit: Unit | None, result: Result, finding: str, command: str) -
     assert found == (result, finding or found[1], command)
 
 
-FAILED = ("gre-blocked", "No GRE packet comes back.", "Let it pass.")
+FAILED = ("gre-blocked", "No GRE packet comes back.", "Let it pass" + reasons.DOCTOR.format(name="work"))
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ FAILED = ("gre-blocked", "No GRE packet comes back.", "Let it pass.")
 def test_why_it_is_down(tunnel: Tunnel, result: Result, finding: str) -> None:
     found = manager.judge_last(tunnel)
     assert told(found) == [(result, finding, "" if result is OK else "pptpctl logs work")]
-    assert found.meaning == ("" if result is OK else "Let it pass.")
+    assert found.meaning == ("" if result is OK else "Let it pass"), "the way here is not told"
 
 
 # --- the way to the server ---
@@ -225,18 +225,31 @@ def test_how_far_a_call_goes() -> None:
 
 
 def test_gre_that_does_not_come_back() -> None:
+    """The advice does not lead back to here."""
+    (_, _, blocked) = way.judge(Contact(ADDRESS, 3, SAID, gre=Echo.SILENT), "vpn", "work", untracked=False)
+    assert blocked.meaning.endswith("modprobe -a nf_conntrack_pptp nf_nat_pptp")
     silent = Contact(ADDRESS, 3, SAID, gre=Echo.SILENT)
     assert of(silent)[2:] == [(PROBLEM, reasons.GRE_BLOCKED.sentence, DUMP)]
     assert of(silent, untracked=True)[2:] == [(PROBLEM, reasons.GRE_UNTRACKED.sentence, DUMP)]
 
 
 def test_a_tunnel_that_is_up_or_dialling() -> None:
-    assert told(*way.judge_up("vpn", "203.0.113.1", "w")) == [(OK, "The tunnel is up through vpn (203.0.113.1).", "")]
-    assert told(*way.judge_up("203.0.113.1", "203.0.113.1", "w")) == [
-        (OK, "The tunnel is up through 203.0.113.1.", "")
-    ]
-    (busy,) = way.judge_busy("connecting", "work")
+    assert told(way.judge_up("vpn", "203.0.113.1", "w")) == [(OK, "The tunnel is up through vpn (203.0.113.1).", "")]
+    same = told(way.judge_up("203.0.113.1", "203.0.113.1", "w"))
+    assert same == [(OK, "The tunnel is up through 203.0.113.1.", "")]
+    other = told(way.judge_other("203.0.113.1", "home", "work"))
+    assert other == [(OK, "The tunnel home is up through 203.0.113.1.", "")]
+    busy = way.judge_busy("connecting", "work")
     assert busy.result is UNKNOWN and "the tunnel is connecting just now" in busy.finding
+
+
+def test_when_nothing_stands_in_the_way() -> None:
+    came, silent = Contact(ADDRESS, 3, SAID, gre=Echo.CAME), Contact(ADDRESS, 3, SAID, gre=Echo.SILENT)
+    nobody, tcp = Contact(ADDRESS, 3, SAID, gre=Echo.NEEDS_ROOT), Contact(ADDRESS, 3)
+    refused = Contact(ADDRESS, Failure(reasons.TCP_REFUSED))
+    assert way.passes([came, nobody, tcp], up=False) and way.passes([tcp], up=True)
+    assert not way.passes([nobody, tcp], up=False) and not way.passes([], up=False)
+    assert not any(way.passes([came, failed], up=True) for failed in (silent, refused))
 
 
 # --- RFC 2637, against the lab's server, which is tested against the RFC and pptp(8) ---

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import json
+import shutil
+import subprocess
+import tempfile
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+TOP = Path(__file__).resolve().parents[2]
+BUILDING = threading.Lock()  # of the suites one makes the packages, and the others wait
 
 WORK = {
     "server": "203.0.113.1",
@@ -58,6 +67,22 @@ def drop_in(root: Path, unit: str, text: str) -> None:
     path.write_text(text)
 
 
+@functools.cache
+def packages() -> Path:
+    """A folder with this tree's package, and in another folder the same as a version before it; made once."""
+    folder = Path(tempfile.mkdtemp(prefix="pptp-packages-"))
+    atexit.register(shutil.rmtree, folder)
+    for name, *words in (("old", "--unchecked", "--as", "0.0.1"), ("new",)):
+        subprocess.run([TOP / "packaging/deb", *words, folder / name], check=True)
+    return folder
+
+
+def packaged(root: Path) -> None:
+    """Packages to install are in /lab/packages."""
+    with BUILDING:
+        shutil.copytree(packages(), root / "lab/packages")
+
+
 # Each in a boot of its own, so that no guest runs for too long.
 APART = {
     "reasons": ("test_reasons.py", "test_scripted.py"),
@@ -87,8 +112,15 @@ ONCE = (
 )
 SCENARIOS = {
     **{name: Scenario(bare, names) for name, names in APART.items()},
+    "package": Scenario(packaged, ("test_package.py",)),
     "running": Scenario(
-        bare, (".", "--ignore=boot", *(f"--ignore={name}" for names in APART.values() for name in names))
+        bare,
+        (
+            ".",
+            "--ignore=boot",
+            "--ignore=test_package.py",
+            *(f"--ignore={name}" for names in APART.values() for name in names),
+        ),
     ),
     "boot": Scenario(enabled, ("boot", "-k", "well or reboot")),
     "boot-late-network": Scenario(late_network, ("boot", "-k", "late_network")),

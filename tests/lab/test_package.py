@@ -60,7 +60,7 @@ def listing() -> dict[str, str]:
 
 
 def ours() -> list[str]:
-    """What there is of us: units that systemd has the files of, processes, interfaces, routes, rules, files in /run."""
+    """What there is of us: units with their files, processes, interfaces, routes, rules, files in /run."""
     units = lab.out("systemctl", "list-units", "--all", "--no-legend", "--plain", "pptp*").split("\n")
     routes = "".join(lab.out("ip", f"-{version}", "route", "show", "table", "all") for version in (4, 6))
     rules = "".join(lab.out("ip", "-d", f"-{version}", "rule") for version in (4, 6))
@@ -69,7 +69,14 @@ def ours() -> list[str]:
     programs = [f"{name}: {found}" for name, found in lab.clients().items()]
     manager = [line for line in lab.out("ps", "-eo", "args").splitlines() if "/pptp-manager" in line]
     files = [str(path) for path in (Path("/run/pptp-manager"), Path("/etc/ppp/resolv.conf")) if path.exists()]
-    return [*(line for line in units if line and " not-found " not in line), *lines, *links, *programs, *manager, *files]
+    return [
+        *(line for line in units if line and " not-found " not in line),
+        *lines,
+        *links,
+        *programs,
+        *manager,
+        *files,
+    ]
 
 
 def version() -> str:
@@ -211,5 +218,7 @@ def test_nothing_is_left_on_the_machine(fresh: dict[str, str]) -> None:
     now = listing()
     assert {path: now[path] for path in sorted(now.keys() - fresh.keys())} == {}
     gone = {path: fresh[path] for path in sorted(fresh.keys() - now.keys())}
-    assert {path: mode for path, mode in gone.items() if not mode.startswith("40")} == {}  # but folders of an uninstall
+    assert {
+        path: mode for path, mode in gone.items() if not mode.startswith("40")
+    } == {}  # but folders of an uninstall
     assert {path: (fresh[path], now[path]) for path in now if fresh.get(path) != now[path]} == {}

@@ -27,7 +27,8 @@ datadir := $(prefix)/share/pptp-manager
 docdir := $(prefix)/share/doc/pptp-manager
 # Completions: Debian's zsh looks there, others have site-functions.
 bashdir := $(prefix)/share/bash-completion/completions
-zshdir ?= $(prefix)/share/zsh/vendor-completions
+# Where zsh looks of itself: in Debian vendor-completions is for packages.
+zshdir ?= $(prefix)/share/zsh/$(if $(filter /usr,$(prefix)),vendor-completions,site-functions)
 fishdir := $(prefix)/share/fish/vendor_completions.d
 mandir ?= $(prefix)/share/man
 # The manual pages, and where each is installed.

@@ -129,7 +129,16 @@ def test_below_usr_local(fresh: dict[str, str]) -> None:
     shell(f"make -s -C {SOURCE} uninstall prefix=/usr/local", Path("/"))
     assert ours() == []
     lab.CONFIGURATION.unlink()
-    for folder in ("lib/systemd", "lib/pptp-manager", "share/doc", "share/pptp-manager", "share/bash-completion"):
+    for folder in (
+        "lib/systemd",
+        "lib/pptp-manager",
+        "share/doc",
+        "share/pptp-manager",
+        "share/bash-completion",
+        "share/zsh",
+        "share/fish",
+        "share/man",
+    ):
         shell(f"[ ! -d /usr/local/{folder} ] || find /usr/local/{folder} -type d -empty -delete", Path("/"))
     shell(f"apt-get -qq purge --autoremove {' '.join(DEPENDENCIES)}", Path("/"))
     fresh.update(listing())

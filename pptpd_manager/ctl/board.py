@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from typing import TextIO
 
@@ -47,7 +48,7 @@ class Board:
         if not self._live or self._covered:
             return
         self.clear()
-        width, height = os.get_terminal_size(self._out.fileno())
+        width, height = shutil.get_terminal_size()
         seconds = time.monotonic() - self._began
         since = f" ({took(int(seconds)).replace('.0', '')})" if seconds >= SHOWN_AFTER_SECONDS else ""
         lines = [cut(f"{name}: {printable(text)}{since}", width - 1) for name, text in self._lines.items()]

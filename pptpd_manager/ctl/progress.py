@@ -56,9 +56,11 @@ class Course:
             case "connecting":
                 return (self.step or "dialling {address}").format(address=address)
             case "resolving":
-                return f"resolving {self.properties.get('Server', '')}"
+                server = str(self.properties.get("Server", ""))
+                named = any(character.isalpha() for character in server)
+                return f"{'resolving' if named else 'looking for the way to'} {server}"
             case "waiting":
-                return _lower(self.status) or "waiting"
+                return self.status[:1].lower() + self.status[1:]
             case "stopping":
                 return "hanging up"
             case _:
@@ -93,8 +95,3 @@ class Course:
 def took(seconds: float) -> str:
     """A time that something took."""
     return f"{seconds:.1f} s" if seconds < 60 else f"{int(seconds) // 60} min {int(seconds) % 60} s"
-
-
-def _lower(text: str) -> str:
-    """text to go on with behind a name: without a capital at its beginning."""
-    return text[:1].lower() + text[1:]

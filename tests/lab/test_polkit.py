@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import pty
 import re
-import select
 import signal
 import subprocess
 import sys
-import termios
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import commands as lab
+import people
 import pytest
+from terminals import Terminal, started
 
-# carol is listed; dave is in a listed group; erin is nobody's; frank is an administrator, as Debian has it.
-PEOPLE = {"carol": "", "dave": "vpnusers", "erin": "", "frank": "sudo"}
-PASSWORD = "correct horse"
 TUNNELS = {
     "work": {**lab.ALICE, "users": ["carol", "not-yet"], "groups": ["vpnusers"]},
     "home": {**lab.ALICE, "routes": []},
@@ -46,16 +42,9 @@ os.execvp(sys.argv[1], sys.argv[1:])
 
 
 @pytest.fixture(scope="module", autouse=True)
-def people() -> Iterator[None]:
-    """The users, and their groups."""
-    lab.out("groupadd", "vpnusers")
-    for name, group in PEOPLE.items():
-        lab.out("useradd", "--no-create-home", *(["--groups", group] if group else []), name)
-    subprocess.run(["chpasswd"], input=f"frank:{PASSWORD}\n", text=True, check=True)
-    yield
-    for name in PEOPLE:
-        lab.out("userdel", name)
-    lab.out("groupdel", "vpnusers")
+def known_people() -> Iterator[None]:
+    with people.known():
+        yield
 
 
 @pytest.fixture(autouse=True)
@@ -70,17 +59,11 @@ def tunnels(nothing_left: None) -> Iterator[None]:
         lab.run("systemctl", "stop", "polkit")
 
 
-def as_user(name: str, *command: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
-    """Run a command as that user, with the groups of a login."""
-    user = ("setpriv", f"--reuid={name}", f"--regid={name}", "--init-groups")
-    return lab.run(*user, *command, timeout=timeout)
-
-
 def call(name: str, method: str, *tunnel: str, ask: bool = False) -> str:
     """What a user's call of a manager's method ends with: "" when well, or what busctl shows of the error."""
     options = [f"--allow-interactive-authorization={'yes' if ask else 'no'}"]
     arguments = ["s", *tunnel] if tunnel else []
-    done = as_user(name, "busctl", "--timeout=90", *options, "call", *lab.BUS, method, *arguments, timeout=95)
+    done = people.run_as(name, "busctl", "--timeout=90", *options, "call", *lab.BUS, method, *arguments, timeout=95)
     assert bool(done.returncode) == bool(done.stderr), done
     return done.stderr.strip().removeprefix("Call failed: ")
 
@@ -106,11 +89,11 @@ def test_root_may_without_polkit() -> None:
 
 
 def test_a_plain_user_may_look_and_no_more() -> None:
-    assert as_user("erin", "busctl", "call", *lab.BUS, "ListTunnels").returncode == 0
+    assert people.run_as("erin", "busctl", "call", *lab.BUS, "ListTunnels").returncode == 0
     for method, action in (("Connect", "connect"), ("Disconnect", "disconnect"), ("Reconnect", "connect")):
         assert call("erin", method, "work").startswith(needs(f"{action} tunnel 'work'", action))
         command = ("busctl", "--allow-interactive-authorization=no", "call", lab.BUS[0])
-        done = as_user("erin", *command, f"{lab.BUS[1]}/tunnel/work", TUNNEL, method)
+        done = people.run_as("erin", *command, f"{lab.BUS[1]}/tunnel/work", TUNNEL, method)
         assert needs(f"{action} tunnel 'work'", action) in done.stderr
     assert call("erin", "Reload").startswith(needs("have the configuration read again", "reload"))
     assert call("frank", "Connect", "work").startswith(needs("connect tunnel 'work'", "connect")), "without a password"
@@ -173,7 +156,7 @@ def test_the_units_methods_are_roots_alone() -> None:
         ("Ended", "ssss", "work", run, "exited", "5"),
         ("NameServers", "ssas", "work", run, "1", "192.0.2.66"),
     ):
-        done = as_user("carol", "busctl", "call", *lab.BUS[:2], "org.pptpmanager1.Unit", method, *arguments)
+        done = people.run_as("carol", "busctl", "call", *lab.BUS[:2], "org.pptpmanager1.Unit", method, *arguments)
         assert done.returncode == 1 and re.search("Access denied|Permission denied|rejected", done.stderr), done.stderr
     assert lab.active("work") == "active" and lab.passes()
 
@@ -183,16 +166,16 @@ def test_no_file_of_ours_can_be_read() -> None:
     files = [lab.CONFIGURATION, lab.OPTIONS, *lab.OPTIONS.iterdir()]
     assert lab.OPTIONS / "work.options" in files
     for file in files:
-        assert as_user("carol", "cat", str(file)).stderr.endswith("Permission denied\n"), file
+        assert people.run_as("carol", "cat", str(file)).stderr.endswith("Permission denied\n"), file
 
 
 def test_systemctl_follows_the_rules_of_systemd() -> None:
     """Also for who is listed: nothing of ours widens them."""
     for name in ("erin", "carol", "dave"):
         for verb in ("start", "stop", "restart"):
-            done = as_user(name, "systemctl", "--no-ask-password", verb, "pptp@work")
+            done = people.run_as(name, "systemctl", "--no-ask-password", verb, "pptp@work")
             assert done.returncode != 0 and re.search("Interactive auth|Access denied", done.stderr), done.stderr
-        assert as_user(name, "systemctl", "--no-ask-password", "reload", "pptp-manager").returncode != 0
+        assert people.run_as(name, "systemctl", "--no-ask-password", "reload", "pptp-manager").returncode != 0
     assert idle()
     actions = lab.out("pkaction", "--verbose", "--action-id", "org.freedesktop.systemd1.manage-units")
     assert re.findall(r"implicit \w+: +(\w+)", actions) == ["auth_admin", "auth_admin", "auth_admin_keep"]
@@ -239,66 +222,10 @@ def test_a_polkit_that_is_stopped_in_its_tracks() -> None:
 # --- a password at a terminal ---
 
 
-@contextlib.contextmanager
-def terminal(name: str, method: str, tunnel: str, language: str = "C.UTF-8") -> Iterator[Terminal]:
+def terminal(name: str, method: str, tunnel: str, language: str = "C.UTF-8") -> AbstractContextManager[Terminal]:
     """A user's call with an agent, on a terminal."""
     call = ["busctl", "--timeout=90", "--allow-interactive-authorization=yes", "call", *lab.BUS, method, "s", tunnel]
-    user = ["setpriv", f"--reuid={name}", f"--regid={name}", "--init-groups"]
-    pid, master = pty.fork()
-    if pid == 0:
-        os.environ["LANG"] = language
-        os.execvp(user[0], [*user, sys.executable, "-c", WITH_AGENT, *call])
-    try:
-        yield Terminal(pid, master)
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-        os.close(master)
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(pid, 0)
-
-
-class Terminal:
-    """What is on it, and the exit status of its program."""
-
-    def __init__(self, pid: int, master: int) -> None:
-        self.pid, self._master, self.text = pid, master, ""
-
-    def wait_for(self, pattern: str, seconds: float = 40) -> None:
-        """Read until that is there."""
-        deadline = time.monotonic() + seconds
-        while not re.search(pattern, self.text):
-            assert time.monotonic() < deadline, f"no {pattern} in:\n{self.text}\n{lab.evidence()}"
-            self.read()
-
-    def read(self) -> bool:
-        """Read what there is; False at the end."""
-        if not select.select([self._master], [], [], 0.2)[0]:
-            return True
-        try:
-            data = os.read(self._master, 4096)
-        except OSError:  # EIO: all programs have closed it
-            return False
-        self.text += data.decode(errors="replace")
-        return bool(data)
-
-    def type(self, line: str) -> None:
-        """Type a line, when the agent has turned the echo off: that throws away what was typed before."""
-        deadline = time.monotonic() + 20
-        while termios.tcgetattr(self._master)[3] & termios.ECHO:
-            assert time.monotonic() < deadline, self.text
-            self.read()
-        os.write(self._master, f"{line}\n".encode())
-
-    def status(self) -> int:
-        """The exit status, and all the text."""
-        deadline = time.monotonic() + 90
-        while (ended := os.waitpid(self.pid, os.WNOHANG)) == (0, 0):
-            assert time.monotonic() < deadline, self.text
-            self.read()
-        while select.select([self._master], [], [], 0.2)[0] and self.read():
-            pass
-        return os.waitstatus_to_exitcode(ended[1])
+    return started(*people.user(name), sys.executable, "-c", WITH_AGENT, *call, LANG=language)
 
 
 def test_an_administrator_gives_his_password() -> None:
@@ -309,7 +236,7 @@ def test_an_administrator_gives_his_password() -> None:
         assert "Authenticating as: frank" in seen.text
         assert lab.state("work") == "idle", "not before"
         assert lab.call("ListTunnels").returncode == 0, "the loop goes on"
-        seen.type(PASSWORD)
+        seen.type(people.PASSWORD)
         assert seen.status() == 0, seen.text
         assert "AUTHENTICATION COMPLETE" in seen.text
     assert lab.active("work") == "active" and lab.passes()
@@ -367,7 +294,7 @@ def test_the_tunnel_goes_while_somebody_is_asked() -> None:
     with terminal("erin", "Connect", "work") as seen:
         seen.wait_for("Password: ")
         lab.configure({"home": TUNNELS["home"]})
-        seen.type(PASSWORD)
+        seen.type(people.PASSWORD)
         assert seen.status() == 1
         assert "there is no tunnel 'work' in /etc/pptp-manager.yaml; there are: home" in seen.text, seen.text
 

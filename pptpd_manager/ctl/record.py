@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,11 +12,15 @@ Json = dict[str, Any]
 
 def line(record: Json) -> str:
     """A record in one line, for streams of them."""
+    import json  # not before it is needed, here and below: a look without --json does not wait for it
+
     return json.dumps(record, ensure_ascii=False)
 
 
 def document(record: Json) -> str:
     """A record to be read by people as well."""
+    import json
+
     return json.dumps(record, ensure_ascii=False, indent=2)
 
 

@@ -67,13 +67,13 @@ class Pptpctl:
             self._out += _read(self._master)
         elif self.process.stdout:
             self._out += _read(self.process.stdout.fileno())
-        return self._out.decode()
+        return self._out.decode(errors="replace")
 
     @property
     def err(self) -> str:
         if self.process.stderr:
             self._err += _read(self.process.stderr.fileno())
-        return self._err.decode()
+        return self._err.decode(errors="replace")
 
     def says(self, text: str) -> None:
         """Wait until it has written that."""

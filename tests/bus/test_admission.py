@@ -18,10 +18,9 @@ from pptpd_manager.quota import MOST
 from pptpd_manager.verdict import PROMPTING
 
 from .clients import Client, Pending, RemoteError, until
-from .fake_polkit import CONTROL, CONTROL_PATH
 from .fake_polkit import NAME as POLKIT
+from .polkit import Polkit
 from .world import CONFIG, ERROR, MANAGER, NAME, PATH, SERVER, TUNNEL, UNIT, World, tunnel_path
-from .zygote import Forked, stand_in
 
 # Users that every Debian has (Debian policy 9.2.2); the bus takes nobody whom the machine does not know.
 DAEMON, BIN = 1, 2  # also the ids of their groups
@@ -35,43 +34,6 @@ LISTED = CONFIG.replace("routes:", "users: [daemon, nobody-of-that-name]\n    gr
 FORGETFUL = "import pptpd_manager.answers as a; a.SECONDS = 0.0\n"  # polkit is asked each time
 KINDS = (("Connect", "office"), ("Connect", "home"), ("Disconnect", "office"), ("Disconnect", "home"), ("Reload",))
 QUICK = FORGETFUL + "import pptpd_manager.admission as a; a.ANSWER_SECONDS, a.PROMPT_SECONDS = 0.3, 0.6"
-
-
-class Polkit:
-    """The stand-in, as a process that can be there or not."""
-
-    def __init__(self, world: World) -> None:
-        self.world = world
-        self.process: Forked | None = None
-
-    def begin(self, plain: str = "yes", prompted: str = "yes") -> None:
-        """Have one that answers so."""
-        self.process = self.world.forked(stand_in("fake_polkit", self.world.address))
-        until(lambda: self.world.client.owner(POLKIT), "the stand-in of polkit")
-        self.behave(plain, prompted)
-
-    def behave(self, plain: str, prompted: str = "yes") -> None:
-        """Answer so from now on."""
-        self.world.client.call(POLKIT, CONTROL_PATH, CONTROL + ".Behave", "(ss)", plain, prompted)
-
-    def release(self, how: str) -> None:
-        """Answer what is held."""
-        self.world.client.call(POLKIT, CONTROL_PATH, CONTROL + ".Release", "(s)", how)
-
-    def send(self, number: signal.Signals) -> None:
-        """A signal to the process."""
-        assert self.process
-        self.process.send_signal(number)
-
-    def asked(self) -> list[tuple[Any, ...]]:
-        """The checks since forget(), also those that only another client knows of: subject, action, details, flags."""
-        self.world.client.owner(POLKIT)  # the answer comes after every signal that the bus has passed on
-        return [s.arguments for s in self.world.client.signals if (s.interface, s.member) == (CONTROL, "Asked")]
-
-    def cancelled(self) -> list[str]:
-        """The actions of the checks that were cancelled since forget()."""
-        called = [s.arguments for s in self.world.client.signals if (s.interface, s.member) == (CONTROL, "Cancelled")]
-        return [action for (action,) in called]
 
 
 @pytest.fixture

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import signal
 
 import pytest
 
 from .clients import until
+from .polkit import Polkit
 from .pptpctl import Pptpctl
 from .world import World
 
@@ -24,6 +27,7 @@ LATE = (
     "The link was not up within connect-timeout.",
 )
 UNIT = "pptp@office.service"
+NOBODY = 65534
 WRONG = (
     "pppd: MS-CHAP authentication failed: bad",
     "19",
@@ -31,12 +35,12 @@ WRONG = (
 )
 
 
-def dialling(world: World, ctl: Pptpctl) -> str:
-    """Play the unit as far as pppd; its run."""
+def dialling(world: World, ctl: Pptpctl, told: str = "dialling 198.51.100.7") -> str:
+    """Play the unit as far as pppd, and wait until that is told; its run."""
     world.wait_for_order("StartUnit", UNIT, "replace")
     run = world.run_of("office")
     assert world.dial("office", run).startswith("dial ")
-    ctl.says("office: dialling 198.51.100.7")
+    ctl.says(f"office: {told}")
     return run
 
 
@@ -258,6 +262,124 @@ def test_a_manager_that_is_restarted(up: World) -> None:
     assert (status, err) == (0, "")
     assert "office: up on pptp-office" in out
     assert not [order for order in up.ordered() if order[0] == "RestartUnit"]
+
+
+def test_a_terminal_has_one_line_that_is_written_anew(up: World) -> None:
+    """What is done stays; what is under way is cut to the width."""
+    ctl = Pptpctl(up, "up", "office", "home", terminal=True, columns=24)
+    run = dialling(up, ctl, "dialling 198.5\u2026")
+    home = up.run_of("home")
+    assert up.dial("home", home).startswith("dial ")
+    up.finish("home", home, "10.9.0.4", "10.9.0.3")
+    ctl.says("\033[Jhome: \033[32mup on pptp-home")
+    up.finish("office", run)
+    status, out, _ = ctl.outcome()
+    assert status == 0
+    # What a terminal shows of it: each erasure takes away the lines that it goes up over.
+    shown = [""]
+    for part in re.split(r"(\033\[\d+A\r\033\[J|\r\n)", out):
+        if part == "\r\n":
+            shown.append("")
+        elif erased := re.fullmatch(r"\033\[(\d+)A\r\033\[J", part):
+            del shown[-1 - int(erased[1]) :]
+            shown.append("")
+        else:
+            shown[-1] += re.sub(r"\033\[\d*m", "", part)
+    assert without_times("\n".join(shown)) == (
+        "home: up on pptp-home, 10.9.0.4 -> 10.9.0.3, after N s\n"
+        "office: up on pptp-office, 10.9.0.2 -> 10.9.0.1, after N s\n"
+    )
+
+
+def test_the_log_tells_how_far_it_is(up: World) -> None:
+    """Lines of the journal that follow; what is none of it, or another tunnel's, tells nothing."""
+    pipe = up.directory / "follow"
+    os.mkfifo(pipe)
+    up.program("journalctl", f'case "$*" in *--follow*) exec cat {pipe} ;; *) cat {up.directory}/journal ;; esac')
+    ctl = Pptpctl(up, "up", "office")
+    run = dialling(up, ctl)
+    with pipe.open("w") as journal:
+        for unit, program, text in (
+            ("pptp@home.service", "pppd", "local  IP address 10.9.0.2"),
+            (UNIT, "pptp", "anon log[main:pptp.c:1]: Client connection established."),
+            (UNIT, "pppd", "CHAP authentication succeeded: Welcome"),
+        ):
+            print(json.dumps({"_SYSTEMD_UNIT": unit, "SYSLOG_IDENTIFIER": program, "MESSAGE": text}), file=journal)
+            print("nonsense", file=journal, flush=True)
+        ctl.says("office: authenticated, agreeing on addresses\n")
+        up.finish("office", run)
+        status, out, _ = ctl.outcome()
+    told = [line for line in out.splitlines() if line.startswith("office: ")]
+    assert (status, told[-4:-1]) == (
+        0,
+        [
+            "office: dialling 198.51.100.7",
+            "office: calling 198.51.100.7",
+            "office: authenticated, agreeing on addresses",
+        ],
+    )
+
+
+# --- who may ---
+
+
+@pytest.fixture
+def polkit(bare: World) -> Polkit:
+    made = Polkit(bare)
+    made.begin()
+    bare.start()
+    bare.forget()
+    return made
+
+
+def test_who_is_refused(bare: World, polkit: Polkit) -> None:
+    """Nobody is asked before it is known that somebody has to be, and then once."""
+    polkit.behave("challenge", "challenge")
+    status, out, err = Pptpctl(bare, "up", "office", uid=NOBODY).outcome()
+    assert (status, out) == (4, "office: waiting for an authorization\n")
+    assert "polkit action org.pptpmanager1.connect" in err and "no authentication agent" in err
+    assert [flags for *_, flags in polkit.asked()] == [0, 1]
+    polkit.behave("no")
+    status, _, err = Pptpctl(bare, "down", "office", uid=NOBODY).outcome()
+    assert status == 4 and "polkit says no (polkit action org.pptpmanager1.disconnect)" in err
+    assert bare.ordered() == []
+
+
+def test_one_is_asked_at_a_time(bare: World, polkit: Polkit) -> None:
+    """polkit's agent at a terminal would refuse a second question."""
+    polkit.behave("challenge", "hold")
+    ctl = Pptpctl(bare, "up", "--no-wait", "office", "home", uid=NOBODY)
+
+    def prompts() -> int:
+        return sum(flags for *_, flags in polkit.asked())
+
+    until(lambda: len(polkit.asked()) == 3, "two checks and a prompt")
+    assert prompts() == 1
+    polkit.release("yes")
+    bare.wait_for_order("StartUnit", UNIT, "replace")
+    until(lambda: prompts() == 2, "the second prompt")
+    polkit.release("dismissed")
+    status, out, err = ctl.outcome()
+    assert status == 4
+    assert "office: starting; not waited for\n" in out
+    assert "home: user 65534 may not connect tunnel 'home': the authentication was dismissed" in err
+
+
+@pytest.mark.parametrize("end", ["--timeout", "Ctrl-C"])
+def test_who_leaves_before_anybody_has_authorized_it(bare: World, polkit: Polkit, end: str) -> None:
+    polkit.behave("challenge", "hold")
+    ctl = Pptpctl(bare, "up", *(["--timeout", "1"] if end == "--timeout" else []), "office", uid=NOBODY)
+    until(lambda: len(polkit.asked()) == 2, "the prompt")
+    if end == "Ctrl-C":
+        ctl.interrupt()
+    status, _, err = ctl.outcome()
+    when = " not up within 1.0 s:" if end == "--timeout" else ""
+    assert (status, err) == (
+        6 if end == "--timeout" else 130,
+        f"office:{when} nothing was done: nobody has authorized it\n",
+    )
+    until(polkit.cancelled, "the prompt to be taken away")
+    assert bare.ordered() == []
 
 
 # --- at boot ---

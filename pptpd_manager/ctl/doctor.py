@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 import textwrap
@@ -13,6 +12,7 @@ from typing import Any
 
 from gi.repository import Gio
 
+from pptpd_manager.ctl import record
 from pptpd_manager.ctl.arguments import CONFIGURATION
 from pptpd_manager.ctl.bus import Bus
 from pptpd_manager.ctl.exits import CtlError, Exit
@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace) -> Exit:
                 print("\n".join(lines(title, findings, style)), flush=True)
     progress.end()
     if arguments.json:
-        print(json.dumps([finding.json() for finding in found], indent=2))
+        print(record.document({"good": not wrong(found), "findings": [finding.record() for finding in found]}))
     else:
         print(summary(found, root=not os.geteuid()))
     return Exit.PROBLEM if wrong(found) else Exit.OK
@@ -69,7 +69,11 @@ def _asked() -> tuple[Gio.DBusConnection | None, Asked | None]:
     except CtlError:
         return bus.con, None
     problems = tuple(map(printable, own["ConfigurationProblems"]))
-    return bus.con, Asked(own["Version"], own["ConfigurationFile"], problems, tuple(map(_tunnel, tunnels.values())))
+    asked = Asked(
+        *(own["Version"], own["ConfigurationFile"], problems, tuple(map(_tunnel, tunnels.values()))),
+        bool(own.get("NeedReload")),  # not with a manager that is older than this program
+    )
+    return bus.con, asked
 
 
 def _tunnel(properties: dict[str, Any]) -> Tunnel:

@@ -33,12 +33,16 @@ Section = tuple[str, list[Finding]]  # its title, and what was found
 
 @dataclass(frozen=True)
 class Asked:
-    """What the manager answered: its version, file and problems, and its tunnels in the file's order."""
+    """What the manager answered: its version, file and problems, and its tunnels in the file's order.
+
+    stale: the file is another one now.
+    """
 
     version: str
     file: str
     problems: tuple[str, ...]
     tunnels: tuple[Tunnel, ...]
+    stale: bool
 
 
 class Aside(Generic[T]):
@@ -125,9 +129,11 @@ class Examination:
         found = [manager.judge_manager(self._asked.version if self._asked else None, unit)]
         if self._problems is not None:  # of the file as it is now
             count = len(self._config.tunnels) if self._config else 0
-            found += manager.judge_configuration(self._file, self._problems, count)
+            stale = self._asked is not None and self._asked.stale
+            found += manager.judge_configuration(self._file, self._problems, count, stale=stale)
         elif self._asked:
-            found += manager.judge_configuration(self._file, self._asked.problems, len(self._asked.tunnels))
+            told = self._asked
+            found += manager.judge_configuration(self._file, told.problems, len(told.tunnels), stale=told.stale)
         elif host.private(self._file)[0]:
             found.append(unseen("configuration", self._file))
         servers = {word for tunnel in self._known for word in (*tunnel.server.split(","), tunnel.address) if word}

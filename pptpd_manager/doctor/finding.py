@@ -1,21 +1,9 @@
-"""What was found by one check: good, or what is wrong, what it means, and the command that mends it. Pure.
-
-As JSON, `pptpctl doctor --json`, the findings are a list of objects with these texts, in the order of the checks:
-
-    check     what was looked at, one of CHECKS
-    tunnel    the tunnel that it concerns; "" for the whole machine
-    result    ok, problem (a tunnel cannot work so), warning (it may not) or unknown (could not be looked at)
-    finding   what was seen, in a sentence
-    meaning   what follows from it, or what to do; "" for what is well
-    command   what mends it or shows more, to be typed as it stands; "" where there is no such command
-
-Checks, fields and results stay; texts may change, and further checks may come.
-"""
+"""What was found by one check: good, or what is wrong, what it means, and the command that mends it. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from pptpd_manager.reasons import DOCTOR, Failure
@@ -38,7 +26,10 @@ class Result(Enum):
 
 @dataclass(frozen=True)
 class Finding:
-    """See above."""
+    """What was seen by a check, in a sentence, and how it is with that; docs/json.md says it of each field.
+
+    tunnel: "" for the whole machine; meaning, command: "" where there is nothing to be said or done.
+    """
 
     check: str
     result: Result
@@ -51,11 +42,16 @@ class Finding:
         """The same, as that of a tunnel."""
         return replace(self, tunnel=tunnel)
 
-    def json(self) -> dict[str, str]:
-        """Its fields as texts."""
-        order = ("check", "tunnel", "result", "finding", "meaning", "command")
-        fields = {**asdict(self), "result": self.result.value}
-        return {name: fields[name] for name in order}
+    def record(self) -> dict[str, str | None]:
+        """For JSON."""
+        return {
+            "check": self.check,
+            "tunnel": self.tunnel or None,
+            "result": self.result.value,
+            "finding": self.finding,
+            "meaning": self.meaning or None,
+            "command": self.command or None,
+        }
 
 
 def ok(check: str, finding: str) -> Finding:

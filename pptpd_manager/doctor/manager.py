@@ -92,14 +92,17 @@ def judge_manager(version: str | None, unit: Unit | None) -> Finding:
     )
 
 
-def judge_configuration(file: str, problems: Sequence[str], tunnels: int) -> list[Finding]:
-    """The configuration in force, or as it was read."""
+def judge_configuration(file: str, problems: Sequence[str], tunnels: int, *, stale: bool = False) -> list[Finding]:
+    """The configuration in force, or as it was read. stale: the file has changed since the manager read it."""
     if problems:
         meaning = "The configuration in force stays the old one; mend the file, then: pptpctl reload"
         return [problem("configuration", line, meaning, f"pptpctl check {file}") for line in problems]
     if not tunnels:
         meaning = "Add one under 'tunnels:', then: pptpctl reload"
         return [warning("configuration", f"{file} has no tunnel.", meaning, "man pptp-manager.yaml")]
+    if stale:
+        meaning = "Until it is read again the tunnels are as it was before."
+        return [warning("configuration", f"{file} has been changed since it was read.", meaning, "pptpctl reload")]
     return [ok("configuration", f"{file} is without mistakes; tunnels: {tunnels}.")]
 
 

@@ -150,17 +150,14 @@ def last_error(tunnel: str) -> tuple[str, str, str]:
     return name, sentence, advice
 
 
-Told = dict[str, str]
-
-
-def doctor(*names: str, user: str = "root") -> tuple[int, list[Told]]:
+def doctor(*names: str, user: str = "root") -> tuple[int, list[dict[str, str]]]:
     """What `pptpctl doctor` ends with when that user runs it, and what it finds."""
     done = run("runuser", "-u", user, "--", "pptpctl", "doctor", "--json", *names)
     assert not done.stderr, done.stderr
-    return done.returncode, json.loads(done.stdout)
+    return done.returncode, json.loads(done.stdout)["findings"]
 
 
-def amiss(found: list[Told]) -> list[tuple[str, str, str]]:
+def amiss(found: list[dict[str, str]]) -> list[tuple[str, str, str]]:
     """Check, result and finding of all that is not ok."""
     return [(told["check"], told["result"], told["finding"]) for told in found if told["result"] != "ok"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import stat
 import sys
 from collections.abc import Callable
@@ -33,7 +34,7 @@ def told(findings: list[Finding]) -> list[tuple[Result, str, str]]:
 def test_only_a_problem_is_wrong() -> None:
     fine = [ok("tcp", "a"), warning("tcp", "b", "c"), unseen("tcp", "d")]
     assert not wrong(fine) and wrong([*fine, problem("tcp", "e", "f")])
-    assert problem("tcp", "e", "f", "g").of("work").json() == {
+    assert problem("tcp", "e", "f", "g").of("work").record() == {
         "check": "tcp",
         "tunnel": "work",
         "result": "problem",
@@ -41,6 +42,13 @@ def test_only_a_problem_is_wrong() -> None:
         "meaning": "f",
         "command": "g",
     }
+    assert [key for key, value in ok("tcp", "a").record().items() if value is None] == ["tunnel", "meaning", "command"]
+
+
+def test_the_checks_are_documented() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs/json.md").read_text()
+    section = page[page.index("## the doctor's checks") :]
+    assert tuple(re.findall(r"^\| `([a-z-]+)` \| [^|`]+ \|$", section, re.MULTILINE)) == CHECKS
 
 
 # --- programs and permissions ---

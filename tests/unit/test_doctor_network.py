@@ -89,6 +89,8 @@ def test_the_manager(version: str | None, unit: Unit | None, result: Result, fin
 def test_the_configuration() -> None:
     judge = manager.judge_configuration
     assert told(*judge("/f", [], 2)) == [(OK, "/f is without mistakes; tunnels: 2.", "")]
+    changed = told(*judge("/f", [], 2, stale=True))
+    assert changed == [(WARNING, "/f has been changed since it was read.", "pptpctl reload")]
     assert told(*judge("/f", [], 0)) == [(WARNING, "/f has no tunnel.", "man pptp-manager.yaml")]
     assert told(*judge("/f", ["/f:1:2: x: y", "/f:3:4: z"], 2)) == [
         (PROBLEM, "/f:1:2: x: y", "pptpctl check /f"),

@@ -16,7 +16,7 @@ _pptpctl() {
 		compopt -o dirnames
 		return
 		;;
-	--write)
+	--into)
 		compopt -o default
 		return
 		;;
@@ -35,7 +35,7 @@ _pptpctl() {
 	reload) ;;
 	check) options+=' --json' ;;
 	import)
-		options+=' --root --write'
+		options+=' --root --write --into'
 		((COMP_CWORD > at + 1)) || [[ $word == -* ]] || options='peers rc.d ip-up networkmanager openwrt'
 		;;
 	*) return ;;

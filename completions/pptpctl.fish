@@ -40,4 +40,5 @@ complete -c pptpctl -n '__fish_seen_subcommand_from enable disable' -l now -d 'a
 complete -c pptpctl -n '__fish_seen_subcommand_from check import' -F
 complete -c pptpctl -n "__fish_seen_subcommand_from import; and not __fish_seen_subcommand_from $systems" -a "$systems"
 complete -c pptpctl -n '__fish_seen_subcommand_from import' -l root -x -a '(__fish_complete_directories)' -d 'look there instead of in /'
-complete -c pptpctl -n '__fish_seen_subcommand_from import' -l write -r -F -d 'add the tunnels to a file instead of printing them'
+complete -c pptpctl -n '__fish_seen_subcommand_from import' -l write -d 'add the tunnels to the configuration instead of printing them'
+complete -c pptpctl -n '__fish_seen_subcommand_from import' -l into -r -F -d 'add the tunnels to this file'

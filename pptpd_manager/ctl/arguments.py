@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from typing import Any
 
 from pptpd_manager import VERSION
 
@@ -22,7 +23,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"pptpctl {VERSION}")
     top.add_argument("--json", action="store_true", help="as JSON, see pptpctl(1)")
     top.set_defaults(command="list", names=False)
-    commands = top.add_subparsers(metavar="COMMAND", title="commands")
+    commands = top.add_subparsers(metavar="COMMAND", title="commands", parser_class=_Mixed)
 
     def command(name: str, text: str, *, json: bool = False) -> argparse.ArgumentParser:
         added = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
@@ -36,6 +37,21 @@ def parser() -> argparse.ArgumentParser:
     _acting(command)
     _finding(command)
     return top
+
+
+class _Mixed(argparse.ArgumentParser):
+    """Takes options between the arguments, too: before Python 3.12, `import peers --write work` was wrong usage."""
+
+    _mixing = False
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        if self._mixing:
+            return super().parse_known_args(args, namespace)
+        self._mixing = True
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self._mixing = False
 
 
 Adder = Callable[..., argparse.ArgumentParser]
@@ -97,12 +113,9 @@ def _finding(command: Adder) -> None:
     importing.add_argument("files", nargs="*", metavar="FILE", help="default: all of that system on this machine")
     importing.add_argument("--root", default="/", metavar="DIRECTORY", help="look there instead of in /")
     importing.add_argument(
-        "--write",
-        nargs="?",
-        const=CONFIGURATION,
-        metavar="FILE",
-        help=f"add the tunnels to FILE, {CONFIGURATION} by default, instead of printing them",
+        "--write", action="store_true", help=f"add the tunnels to {CONFIGURATION}, instead of printing them"
     )
+    importing.add_argument("--into", metavar="FILE", help="add them to this file; it is made when there is none")
 
 
 def _count(text: str) -> int:

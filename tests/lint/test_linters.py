@@ -26,6 +26,9 @@ PURE = (
     *("diagnosis", "events", "tunnel", "machine", "verdict", "link", "ending"),
     *("doctor.finding", "doctor.control", "doctor.way", "doctor.programs", "doctor.kernel", "doctor.sysoptions"),
     *("doctor.manager", "doctor.network", "doctor.firewall"),
+    *("imports.draft", "imports.yamltext", "imports.words", "imports.pppoptions", "imports.secretsfile"),
+    *("imports.peers", "imports.shell", "imports.routecommands", "imports.ipup", "imports.rcd"),
+    *("imports.networkmanager", "imports.uci", "imports.systems"),
 )
 IMPURE = {"gi", "socket", "os", "time", "logging", "random", "pyroute2", "subprocess"}
 MOST_LINES = 40

@@ -64,13 +64,18 @@ def _looking(command: Adder) -> None:
     status = command("status", "show everything known of tunnels, with the last lines of their logs", json=True)
     status.add_argument("names", nargs="*", metavar="NAME", help="default: all tunnels")
     status.add_argument(
-        "-n", "--lines", type=_count, default=LOG_LINES, metavar="LINES", help=f"of the log; default: {LOG_LINES}"
+        "-n",
+        "--lines",
+        type=_count,
+        default=LOG_LINES,
+        metavar="LINES",
+        help=f"so many of the log; default: {LOG_LINES}",
     )
     monitor = command("monitor", "show what happens to the tunnels, as it happens", json=True)
     monitor.add_argument("names", nargs="*", metavar="NAME", help="default: all tunnels")
     logs = command("logs", "show what pppd, pptp and the manager logged of a tunnel", json=True)
     logs.add_argument("name", metavar="NAME")
-    logs.add_argument("-f", "--follow", action="store_true", help="and what they log from now on")
+    logs.add_argument("-f", "--follow", action="store_true", help="also what they log from now on")
     logs.add_argument("-n", "--lines", type=_count, default=None, metavar="LINES", help="the last ones; default: all")
     logs.add_argument("-b", "--boot", action="store_true", help="only since the machine has been started")
     logs.add_argument("--since", metavar="TIME", help='as in journalctl(1): "1 hour ago", "09:00"')
@@ -86,7 +91,9 @@ def _acting(command: Adder) -> None:
         added = command(name, text)
         added.add_argument("names", nargs="+", metavar="NAME")
         added.add_argument("--no-wait", action="store_true", help="do not wait until it is done")
-        added.add_argument("--timeout", type=_seconds, metavar="SECONDS", help="wait no longer; it goes on without")
+        added.add_argument(
+            "--timeout", type=_seconds, metavar="SECONDS", help="wait no longer than that; it goes on without us"
+        )
     command("reload", "have the changed configuration used; only the tunnels that it changes are touched")
     for name, text in (
         ("enable", "connect tunnels at every boot"),
@@ -94,7 +101,8 @@ def _acting(command: Adder) -> None:
     ):
         added = command(name, text)
         added.add_argument("names", nargs="+", metavar="NAME")
-        added.add_argument("--now", action="store_true", help="and now" if name == "enable" else "and disconnect them")
+        doing = "connect" if name == "enable" else "disconnect"
+        added.add_argument("--now", action="store_true", help=f"{doing} them now as well")
 
 
 def _finding(command: Adder) -> None:

@@ -67,6 +67,22 @@ def test_each_page_has_what_a_page_has() -> None:
         assert "\n## EXAMPLES\n" in text and "\n## SEE ALSO\n" in text
 
 
+def test_every_member_of_the_interfaces_is_told_of() -> None:
+    for path in (ROOT / "pptpd_manager/dbus").glob("*.xml"):
+        for kind, name in re.findall(r'<(method|signal|property) name="(\w+)"', path.read_text()):
+            if name not in ("GetManagedObjects", "InterfacesAdded", "InterfacesRemoved"):  # D-Bus' own
+                sign = r" \(property" if kind == "property" else r"\("
+                assert re.search(rf"^`{name}`{sign}", WHOLE["org.pptpmanager1.5.md"], re.MULTILINE)
+
+
+def test_documents_that_are_named_are_there() -> None:
+    named = {
+        name for text in WHOLE.values() for name in re.findall(r"/usr/share/doc/pptp-manager/(docs/[\w.]+\w)", text)
+    }
+    assert len(named) > 3
+    assert [name for name in sorted(named) if not (ROOT / name).is_file()] == []
+
+
 def test_see_also_names_our_pages_that_there_are() -> None:
     ours = {name.removesuffix(".md") for name in SOURCES}
     for text in WHOLE.values():
@@ -92,7 +108,7 @@ def test_commands_that_are_shown_are_understood() -> None:
     ]
     assert len(shown) > 5
     for line in shown:
-        words = shlex.split(re.split(r" \|\|? ", line)[0])
+        words = shlex.split(re.split(r" \|\|?(?: |$)", line)[0])
         assert arguments.parser().parse_args(words[1:])
 
 

@@ -4,6 +4,7 @@
 # make demo        the journey of a tunnel, to look at
 # make bench       connect and recovery beside pon and NetworkManager, as tables; an hour. COUNT=1: 25 minutes
 # make shell       a shell in the lab
+# make picture     docs/pptpctl.svg, a terminal in the lab
 # make docs        what is made from the program: pages in docs/, the manual in man/, the schema and the example
 # make deb         build/pptp-manager_VERSION_all.deb, checked by lintian
 # make release     whether all that names the version names the same, and what is not ready
@@ -43,7 +44,7 @@ RELOCATE = grep -rlE '/usr/(lib|sbin|share|share/doc)/pptp\\?-manager' $(INSTALL
 	$(sbindir)/pptp-manager $(prefix)/bin/pptpctl $(unitdir)/pptp*.service $(datadir) \
 	$(hostprefix)/share/dbus-1/interfaces/org.pptpmanager1*.xml) | xargs -r sed -i $(PATHS)
 
-.PHONY: install uninstall check test flood demo bench shell docs deb release clean
+.PHONY: install uninstall check test flood demo bench shell docs picture deb release clean
 
 install:
 	install -d $(addprefix $(DESTDIR)$(privatedir)/pptpd_manager/,dbus $(PACKAGES)) \
@@ -56,7 +57,7 @@ install:
 		$(DESTDIR)$(docdir)/examples $(DESTDIR)$(datadir) $(addprefix $(DESTDIR),$(bashdir) $(zshdir) $(fishdir)) \
 		$(sort $(dir $(INSTALLED_MANUAL)))
 	install -m 0644 *.md $(DESTDIR)$(docdir)
-	install -m 0644 docs/*.md $(DESTDIR)$(docdir)/docs
+	install -m 0644 docs/*.md docs/*.svg $(DESTDIR)$(docdir)/docs
 	install -m 0644 etc/pptp-manager.example.yaml $(DESTDIR)$(docdir)/examples/pptp-manager.yaml
 	install -m 0644 etc/pptp-manager.schema.json $(DESTDIR)$(datadir)
 	for page in $(MANUAL); do install -m 0644 $$page $(DESTDIR)$(mandir)/man$${page##*.} || exit; done
@@ -133,6 +134,12 @@ bench:
 
 shell:
 	lab/lab shell $(SUITE)
+
+picture:
+	tests/packages python3-pyte
+	mkdir -p build
+	lab/lab run $(SUITE) --out build -- /usr/bin/python3 /lab/src/lab/session.py
+	$(PYTHON) docs/picture.py build/session docs/pptpctl.svg
 
 docs:
 	tests/prepare

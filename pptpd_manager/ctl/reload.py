@@ -19,7 +19,7 @@ ASKED = Gio.DBusCallFlags.ALLOW_INTERACTIVE_AUTHORIZATION
 
 
 def run(arguments: argparse.Namespace) -> Exit:
-    """The command. A manager that does not run is not started: it would read the file anyway."""
+    """The command. A manager that does not run is started, which reads the file, too."""
     bus = Bus()
     with agents() as started:
         error = _call(bus, started)
@@ -42,7 +42,7 @@ def _call(bus: Bus, started: Agents) -> GLib.Error | None:
     def call(flags: Gio.DBusCallFlags, seconds: float | None) -> None:
         bus.begin(
             *(PATH, MANAGER + ".Reload", loop.guarded(lambda _: loop.end()), loop.guarded(failed)),
-            flags=flags | Gio.DBusCallFlags.NO_AUTO_START,
+            flags=flags,
             seconds=seconds,
         )
 

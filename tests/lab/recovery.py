@@ -157,37 +157,49 @@ def expert_configured() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def nm_configured() -> Iterator[None]:
-    """NetworkManager with profiles for the uplink and the two ways; not running."""
+def nm_unmasked(text: str) -> Iterator[None]:
+    """NetworkManager runs with that configuration; it is masked, since nobody else in the lab wants it."""
     NM_DROP_IN.parent.mkdir(parents=True)
     # Where /sys cannot be written NetworkManager takes itself to be in a container and does not wait for udev,
     # which the lab has not.
     NM_DROP_IN.write_text("[Service]\nReadOnlyPaths=/sys\n")
     NM_CONFIGURATION.parent.mkdir(parents=True, exist_ok=True)
-    NM_CONFIGURATION.write_text("[main]\nplugins=keyfile\ndns=none\nno-auto-default=*\n")
-    NM_UNIT.unlink()  # it is masked, since nobody else in the lab wants it
+    NM_CONFIGURATION.write_text(text)
+    NM_UNIT.unlink()
     lab.out("systemctl", "daemon-reload")
     try:
         lab.out("systemctl", "start", "NetworkManager")
-        add = ("nmcli", "connection", "add", "autoconnect", "no")
-        # It dials a persistent VPN again only where it has the default route made.
-        uplink = ("ipv4.method", "manual", "ipv4.addresses", "192.0.2.2/24", "ipv4.gateway", "192.0.2.1")
-        lab.out(*add, "type", "ethernet", "con-name", "uplink", "ifname", "uplink", "ipv6.method", "ignore", *uplink)
-        for way in NM_WAYS:
-            vpn = ("type", "vpn", "vpn-type", "pptp", "con-name", way.connect[-1], "ifname", "*")
-            split = ("ipv4.routes", NETWORK, "ipv4.never-default", "yes")
-            persistent = ("vpn.persistent", "yes" if way is WAYS["nm-persistent"] else "no")
-            lab.out(*add, *vpn, *split, *persistent, "vpn.data", NM_DATA, "vpn.secrets", "password=secret")
-        lab.out("systemctl", "stop", "NetworkManager")
         yield
     finally:
-        for profile in ("uplink", *(way.connect[-1] for way in NM_WAYS)):
-            (NM_PROFILES / f"{profile}.nmconnection").unlink(missing_ok=True)
+        lab.out("systemctl", "stop", "NetworkManager")
         NM_UNIT.symlink_to("/dev/null")
         NM_DROP_IN.unlink()
         NM_DROP_IN.parent.rmdir()
         NM_CONFIGURATION.unlink()
         lab.out("systemctl", "daemon-reload")
+
+
+@contextlib.contextmanager
+def nm_configured() -> Iterator[None]:
+    """NetworkManager with profiles for the uplink and the two ways; not running."""
+    try:
+        with nm_unmasked("[main]\nplugins=keyfile\ndns=none\nno-auto-default=*\n"):
+            add = ("nmcli", "connection", "add", "autoconnect", "no")
+            # It dials a persistent VPN again only where it has the default route made.
+            uplink = ("ipv4.method", "manual", "ipv4.addresses", "192.0.2.2/24", "ipv4.gateway", "192.0.2.1")
+            lab.out(
+                *add, "type", "ethernet", "con-name", "uplink", "ifname", "uplink", "ipv6.method", "ignore", *uplink
+            )
+            for way in NM_WAYS:
+                vpn = ("type", "vpn", "vpn-type", "pptp", "con-name", way.connect[-1], "ifname", "*")
+                split = ("ipv4.routes", NETWORK, "ipv4.never-default", "yes")
+                persistent = ("vpn.persistent", "yes" if way is WAYS["nm-persistent"] else "no")
+                lab.out(*add, *vpn, *split, *persistent, "vpn.data", NM_DATA, "vpn.secrets", "password=secret")
+            lab.out("systemctl", "stop", "NetworkManager")
+            yield
+    finally:
+        for profile in ("uplink", *(way.connect[-1] for way in NM_WAYS)):
+            (NM_PROFILES / f"{profile}.nmconnection").unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

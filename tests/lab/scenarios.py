@@ -98,6 +98,7 @@ APART = {
     "secrets": ("test_passwords.py", "test_canary.py"),
     "sandbox": ("test_sandbox.py",),
     "tools": ("test_pptpctl.py",),
+    "documented": ("test_documented.py",),
     "network": ("test_hooks.py", "test_network.py", "test_names.py"),
 }
 # What takes long, and in what it shows depends on nothing that differs between the suites: on the first one only.

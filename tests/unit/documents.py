@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = {
     str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
-    for path in (*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/*.md")))
+    for path in (*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/*.md")), *sorted(ROOT.glob("man/*.md")))
 }
 # What a line in a code block begins with when it is a command.
 PROGRAMS = (
@@ -49,8 +49,8 @@ def _begins(command: str) -> bool:
 
 
 def joined(text: str) -> list[str]:
-    """The commands in a block: a line each, or more lines with a backslash at the end of all but the last."""
-    return [re.sub(r"\s*\\\n\s*", " ", line) for line in re.findall(r"(?:.*\\\n)*.+", text) if line.strip()]
+    """The commands in a block: a line each, or more lines with a backslash or a | at the end of all but the last."""
+    return [re.sub(r"\s*\\?\n\s*", " ", line) for line in re.findall(r"(?:.*[\\|]\n)*.+", text) if line.strip()]
 
 
 def blocks(document: str) -> list[Block]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,9 @@ from pptpd_manager.ctl import arguments
 from pptpd_manager.reasons import REASONS
 from unit import documents
 from unit.documents import DOCUMENTS, Block
+
+sys.path.insert(0, str(documents.ROOT / "tests/lab"))
+import documented
 
 BLOCKS = [block for document in DOCUMENTS for block in documents.blocks(document)]
 LOGIN = "    server: vpn.example.com\n    username: alice\n    password: secret\n"
@@ -87,7 +91,7 @@ def test_links_lead_somewhere(document: str) -> None:
 
 def test_readme_leads_to_each_document() -> None:
     lead = set(documents.links("README.md")) | {"README.md"}
-    unheard = {*DOCUMENTS} - lead - {"docs/states.md"}
+    unheard = {document for document in DOCUMENTS if not document.startswith("man/")} - lead - {"docs/states.md"}
     assert unheard == set()
 
 
@@ -143,3 +147,23 @@ def test_files_of_the_documents_are_installed() -> None:
     """By their folders: what a document links to is where `make install` puts documents."""
     makefile = Path(documents.ROOT, "Makefile").read_text()
     assert "install -m 0644 *.md $(DESTDIR)$(docdir)\n" in makefile
+
+
+# --- what is run ---
+
+
+def commands_to_run() -> set[str]:
+    """All of the code blocks, and those that README.md's tables tell to run."""
+    table = [code for row in rows("README.md") for code in row if code.split(" ")[0] in documents.PROGRAMS]
+    return {*table, *(command for document in DOCUMENTS for command in documents.commands(document))}
+
+
+def test_each_command_is_run() -> None:
+    """Either in the lab by test_documented.py, or by what is named instead."""
+    played = {line.command for lines in documented.PLAYS.values() for line in lines}
+    assert commands_to_run() - played - {*documented.ELSEWHERE} == set()
+
+
+def test_what_is_said_to_be_run_elsewhere_is_in_a_document() -> None:
+    assert {*documented.ELSEWHERE} - commands_to_run() == set()
+    assert [path for path in documented.ELSEWHERE.values() if not (documents.ROOT / path).exists()] == []

@@ -1,0 +1,120 @@
+"""How the commands of the documents are run: PLAYS by test_documented.py, ELSEWHERE by what is named there.
+
+tests/unit/test_documents.py compares these with the documents. No imports of the lab's: it runs without one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Line:
+    """A command as it is in a document. status: what it has to end with; shows: a regular expression for its output.
+
+    typed: what somebody answers. endless: it goes on beside the lines that follow, until Ctrl-C.
+    """
+
+    command: str
+    shows: str = ""
+    status: int = 0
+    typed: str = ""
+    endless: bool = False
+
+
+MANAGER = "org.pptpmanager1 /org/pptpmanager1 org.pptpmanager1.Manager"
+TUNNEL = "org.pptpmanager1 /org/pptpmanager1/tunnel/work"
+
+# Each in the order of the lines, on a machine that the fixture of the play's name in test_documented.py has prepared.
+PLAYS: dict[str, tuple[Line, ...]] = {
+    # README.md's configuration is in its place, and nothing has been told of it.
+    "quick_start": (
+        Line("pptpctl check", "is good; tunnels: work"),
+        Line("pptp-manager --check"),
+        Line("pptpctl reload", "work"),
+        Line("pptpctl up work", "pptp-work"),
+        Line("pptpctl enable work"),
+        Line("systemctl is-enabled pptp@work", "enabled"),
+        Line("pptpctl", "work +.*up.*pptp-work"),
+        Line("pptpctl status work", r"10\.9\.0\.\d+"),
+        Line("systemctl status pptp@work", "active"),
+        Line("pptpctl doctor work"),
+        Line("pptpctl logs work", "MPPE 128-bit stateless compression enabled"),
+        Line("journalctl -u pptp@work", "local +IP address"),
+        Line("pptpctl logs work -n 50", "local +IP address"),
+        Line("pptpctl list --json", '"name": "work"'),
+        Line("pptpctl status --json", '"unit_file_state": "enabled"'),
+        Line("pptpctl check --json", '"problems"'),
+        Line("pptpctl logs --json work", '"message"'),
+        Line("pptpctl monitor --json", '"', status=130, endless=True),
+        Line("pptpctl list --json | python3 -m json.tool", '"name": "work"'),
+        Line("journalctl -u pptp-manager -n 20", "work"),
+        Line("journalctl -b -u pptp-manager", "work"),
+        Line("systemctl status pptp-manager", "running"),
+        Line("ip route show table all proto pptp", r"192\.168\.10\.0/24"),
+        Line("ip route get 192.168.10.1", "dev pptp-work"),
+        Line("ping -c 3 192.168.10.1", "3 received"),
+        Line("ping -c 3 -M do -s 1372 192.168.10.1", "3 received"),
+        Line("pptpctl monitor", "work.*(?s:.)*work", status=130, endless=True),
+        Line("pptpctl reconnect work", "pptp-work"),
+        Line("systemctl restart pptp@work"),
+        Line("systemctl reload pptp-manager"),
+        Line("pptpctl down work"),
+        Line('pptpctl up work --timeout 60 || echo "no tunnel: $?"', "pptp-work"),
+        Line("systemctl stop pptp@work"),
+        Line("systemctl start pptp@work"),
+        Line("systemctl stop pptp@work"),
+        Line("systemctl enable pptp@work"),
+        Line("systemctl disable pptp@work"),
+        Line("pptpctl disable work"),
+        Line("journalctl PPTP_REASON=wrong-password", "-- No entries --", status=1),
+    ),
+    "bus": (
+        Line("busctl monitor org.pptpmanager1", "Member=Reconnect", status=130, endless=True),
+        Line(f"busctl call {MANAGER} ListTunnels", "/org/pptpmanager1/tunnel/work"),
+        Line(f"busctl call {MANAGER} Connect s work"),
+        Line(f"busctl call {MANAGER} Reconnect s work"),
+        Line(f"busctl call {MANAGER} Disconnect s work"),
+        Line(
+            "busctl get-property org.pptpmanager1 /org/pptpmanager1/tunnel/work org.pptpmanager1.Tunnel State", "idle"
+        ),
+        Line(f"busctl introspect {TUNNEL}", "LastError"),
+    ),
+    "credential": (
+        Line("mkdir -p -m 0700 /etc/credstore.encrypted"),
+        Line(
+            "systemd-ask-password -n | systemd-creds encrypt --name=work - /etc/credstore.encrypted/work",
+            typed="secret\n",
+        ),
+    ),
+    # pptpsetup has made a tunnel that runs.
+    "pptpsetup": (
+        Line("pptpctl import peers", "work:"),
+        Line("pptpctl import peers --write", "work"),
+        Line("poff work"),
+    ),
+    # NetworkManager has a connection.
+    "networkmanager": (
+        Line("pptpctl import networkmanager", "work:"),
+        Line("nmcli connection modify work connection.autoconnect no"),
+        Line("nmcli connection down work"),
+    ),
+    "openwrt": (Line("pptpctl import openwrt /tmp/openwrt/network", "vpn:"),),
+    "resolved": (Line("resolvectl status pptp-work", "pptp-work"),),
+}
+
+# A command that no guest can run, and what does.
+ELSEWHERE = {
+    "apt install ./pptp-manager_*.deb": "tests/lab/test_package.py",
+    # The packages are those of the lab, see tests/unit/test_readme.py; with them each guest is made.
+    "apt install python3-gi gir1.2-glib-2.0 python3-pydbus python3-pyroute2 python3-yaml python3-sdnotify "
+    "python3-systemd ppp pptp-linux make": "lab/rootfs.py",
+    "make install": "lab/guest.py",
+    ".venv/bin/python -m pytest tests/unit/test_config.py": "Makefile",
+    ".venv/bin/ruff check .": "tests/lint/test_linters.py",
+    ".venv/bin/ruff format .": "tests/lint/test_linters.py",
+    ".venv/bin/mypy": "tests/lint/test_linters.py",
+    "tests/lab/run --scenario access trixie": "Makefile",
+    "lab/lab run bookworm -- pptpctl list": "tests/lab/run",
+    "make shell": "Makefile",
+}

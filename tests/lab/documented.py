@@ -45,6 +45,7 @@ PLAYS: dict[str, tuple[Line, ...]] = {
         Line("pptpctl list --json", '"name": "work"'),
         Line("pptpctl status --json", '"unit_file_state": "enabled"'),
         Line("pptpctl check --json", '"problems"'),
+        Line("pptpctl doctor --json", '"check"'),
         Line("pptpctl logs --json work", '"message"'),
         Line("pptpctl monitor --json", '"', status=130, endless=True),
         Line("pptpctl list --json | python3 -m json.tool", '"name": "work"'),

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from enum import Enum
 
 import keytable
+import yaml
 
 from pptpd_manager.config import MAX_NAME
 from pptpd_manager.keys import KEYS, SOURCES, Key
@@ -111,7 +112,7 @@ def of_key(key: Key[object]) -> Schema:
     default = keytable.default(key)
     told = [f"{key.meaning[0].upper()}{key.meaning[1:]}.", f"Value: {key.kind.says}.", f"Default: {default}."]
     told += [f"pppd: {key.pppd}."] if key.pppd else []
-    schema = {"description": "\n".join(told), **of(key.kind)}
+    schema = {"description": "\n".join(told), **of(key.kind), "examples": [yaml.safe_load(key.example)]}
     match key.default:
         case bool() | int() as value if default == str(value).lower():
             schema["default"] = value
@@ -149,7 +150,11 @@ def of(kind: Kind[object]) -> Schema:
 def mapping(fields: Fields[object]) -> Schema:
     """A mapping; nothing at all is an empty one."""
     properties: Mapping[str, Schema] = {
-        name: {"description": f"{part.meaning[0].upper()}{part.meaning[1:]}.", **of(part.kind)}
+        name: {
+            "description": f"{part.meaning[0].upper()}{part.meaning[1:]}.",
+            **of(part.kind),
+            "examples": [yaml.safe_load(part.example)],
+        }
         for name, part in fields.parts.items()
     }
     schema: Schema = {"type": ["object", "null"], "additionalProperties": False, "properties": properties}

@@ -83,7 +83,8 @@ def whole(validator: Any, pattern: str, value: object, schema: object) -> Iterat
         yield jsonschema.ValidationError(f"{value!r} does not match {pattern}")
 
 
-JUDGE = jsonschema.validators.extend(jsonschema.Draft7Validator, {"pattern": whole})(SCHEMA)
+JUDGES = jsonschema.validators.extend(jsonschema.Draft7Validator, {"pattern": whole})
+JUDGE = JUDGES(SCHEMA)
 
 
 def schema_takes(value: object) -> bool:
@@ -205,6 +206,21 @@ def test_nothing_is_said_to_be_beyond_that_is_not() -> None:
     refused = [message for text, value in judged() if schema_takes(value) for message in verdict(text)]
     patterns = [pattern for some in BEYOND.values() for pattern in some]
     assert [pattern for pattern in patterns if not any(re.search(pattern, message) for message in refused)] == []
+
+
+def with_examples(schema: object) -> Iterator[Mapping[str, Any]]:
+    """Each schema in schema that has examples."""
+    for inner in schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else ():
+        yield from with_examples(inner)
+    if isinstance(schema, dict) and isinstance(schema.get("examples"), list):
+        yield schema
+
+
+def test_examples_are_taken() -> None:
+    found = list(with_examples(SCHEMA))
+    assert len(found) > len(KEYS)
+    for schema in found:
+        assert JUDGES(schema).is_valid(schema["examples"][0])
 
 
 # --- made ones ---

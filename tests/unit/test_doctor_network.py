@@ -122,6 +122,12 @@ DROP_IN = "/etc/systemd/system/pptp@.service.d/x.conf"
             "systemctl status pptp@work.service",
         ),
         (
+            replace(UNIT, active="failed", result="exit-code"),
+            PROBLEM,
+            "pptp@work.service has failed (exit-code).",
+            "pptpctl up work",
+        ),
+        (
             replace(UNIT, capabilities=1 << 12),
             PROBLEM,
             "pptp@work.service lacks CAP_NET_RAW.",

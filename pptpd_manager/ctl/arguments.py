@@ -76,7 +76,9 @@ def _looking(command: Adder) -> None:
     logs = command("logs", "show what pppd, pptp and the manager logged of a tunnel", json=True)
     logs.add_argument("name", metavar="NAME")
     logs.add_argument("-f", "--follow", action="store_true", help="also what they log from now on")
-    logs.add_argument("-n", "--lines", type=_count, default=None, metavar="LINES", help="the last ones; default: all")
+    logs.add_argument(
+        "-n", "--lines", type=_count, default=None, metavar="LINES", help="the last ones; default: all, with -f 10"
+    )
     logs.add_argument("-b", "--boot", action="store_true", help="only since the machine has been started")
     logs.add_argument("--since", metavar="TIME", help='as in journalctl(1): "1 hour ago", "09:00"')
 

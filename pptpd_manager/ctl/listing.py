@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pptpd_manager.ctl import notices, quantities, record, states
+from pptpd_manager.ctl import notices, quantities, record, states, unit
 from pptpd_manager.ctl.bus import MANAGER, PATH, Bus
 from pptpd_manager.ctl.exits import Exit
 from pptpd_manager.ctl.terminal import Style, columns, cut, pad, printable, widths
@@ -35,8 +35,11 @@ def run(arguments: argparse.Namespace) -> Exit:
         found = {"tunnels": [record.tunnel(t) for t in tunnels], "manager": record.manager(manager)}
         print(record.document(found))
         return Exit.OK
-    for text in lines(tunnels, Style(sys.stdout), quantities.now(), time.monotonic()):
-        print(text)
+    for t in tunnels:
+        if t["State"] == "waiting" and not t["NextAttempt"]:
+            t["Waits"] = unit.text(bus, t["Unit"])
+    for line in lines(tunnels, Style(sys.stdout), quantities.now(), time.monotonic()):
+        print(line)
     if not tunnels:
         print(notices.no_tunnels(manager))
     notices.tell(manager)
@@ -73,14 +76,14 @@ def row(t: Mapping[str, Any], now: int) -> Row:
 
 
 def note(t: Mapping[str, Any], monotonic: float) -> str:
-    """What is not well, and what comes next; "" when there is nothing to tell."""
+    """What is not well, and what comes next; "" when there is nothing to tell. Waits: of a tunnel, for an event."""
     if t["State"] == "up":
         problem = t["Dns"].get("Problem", "")
         return f"name servers not used: {problem}" if problem else ""
     if t["State"] not in ("waiting", "failed"):
         return ""
     soon = next_attempt(t, monotonic)
-    return ": ".join(filter(None, (f"next attempt {soon}" if soon else "", t["LastError"][1])))
+    return str(t.get("Waits") or ": ".join(filter(None, (f"next attempt {soon}" if soon else "", t["LastError"][1]))))
 
 
 def layout(table: Sequence[Row], width: int) -> dict[int, int]:

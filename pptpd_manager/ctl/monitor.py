@@ -19,6 +19,8 @@ from pptpd_manager.ctl.terminal import Style
 
 DRIVER, DRIVER_PATH = "org.freedesktop.DBus", "/org/freedesktop/DBus"
 
+PATIENCE_SECONDS = 30.0  # for a manager that has much to do
+
 
 def run(arguments: argparse.Namespace) -> Exit:
     """The command: until Ctrl-C, or nobody reads any more."""
@@ -65,7 +67,8 @@ class _Monitor:
 
     def _ask(self, method: str, then: Callable[[Any], None], signature: str = "()", *values: Any) -> None:
         guarded, flags = self._loop.guarded, Gio.DBusCallFlags.NO_AUTO_START
-        self._bus.begin(PATH, method, guarded(then), guarded(self._failed), signature, *values, flags=flags)
+        answered, failed = guarded(then), guarded(self._failed)
+        self._bus.begin(PATH, method, answered, failed, signature, *values, flags=flags, seconds=PATIENCE_SECONDS)
 
     def _failed(self, error: GLib.Error) -> None:
         """Without a manager, wait for one."""

@@ -1,4 +1,7 @@
-"""A tunnel, and the manager, as JSON: see docs/json.md, which says what each key is."""
+"""A tunnel, and the manager, as JSON: see docs/json.md, which says what each key is.
+
+Its text is ASCII: what a server has sent is in it, and it may get to a terminal.
+"""
 
 from __future__ import annotations
 
@@ -14,14 +17,14 @@ def line(record: Json) -> str:
     """A record in one line, for streams of them."""
     import json  # not before it is needed, here and below: a look without --json does not wait for it
 
-    return json.dumps(record, ensure_ascii=False)
+    return json.dumps(record)
 
 
 def document(record: Json) -> str:
     """A record to be read by people as well."""
     import json
 
-    return json.dumps(record, ensure_ascii=False, indent=2)
+    return json.dumps(record, indent=2)
 
 
 def tunnel(properties: Mapping[str, Any]) -> Json:

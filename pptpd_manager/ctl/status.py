@@ -9,17 +9,18 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pptpd_manager.ctl import entry, journalctl, notices, quantities, record, states
+from pptpd_manager.ctl import entry, journalctl, notices, quantities, record, states, unit
 from pptpd_manager.ctl.bus import Bus
 from pptpd_manager.ctl.entry import Entry
 from pptpd_manager.ctl.exits import CtlError, Exit
 from pptpd_manager.ctl.terminal import Style, printable
+from pptpd_manager.ctl.unit import Unit
 from pptpd_manager.ctl.wording import addresses, name_servers, next_attempt
 
 LABELS = 14  # columns
 LEAST_WIDTH = 20  # columns of what is beside a label
 HINT = f"The log is not shown: {journalctl.REFUSED}."
-SYSTEMD, SYSTEMD_PATH = "org.freedesktop.systemd1", "/org/freedesktop/systemd1"
+RUNNING = ("waiting", "resolving", "connecting", "up")  # the states in which the unit's status is of now
 AT_BOOT = {"enabled": "connected at boot", "disabled": "not connected at boot"}
 
 Fact = tuple[str, str, str]  # label, text, colour or ""
@@ -30,14 +31,14 @@ def run(arguments: argparse.Namespace) -> Exit:
     bus = Bus()
     manager, tunnels = bus.manager(), bus.named(arguments.names)
     logs = {name: _log(name, arguments.lines) for name in tunnels}
-    boots = {name: _at_boot(bus, t["Unit"]) for name, t in tunnels.items()}
+    units = {name: unit.look(bus, t["Unit"]) for name, t in tunnels.items()}
     if arguments.json:
-        found = [record.tunnel(t) | more(boots[name], logs[name]) for name, t in tunnels.items()]
+        found = [record.tunnel(t) | more(units[name], logs[name]) for name, t in tunnels.items()]
         print(record.document({"tunnels": found, "manager": record.manager(manager)}))
         return Exit.OK
     style = Style(sys.stdout)
     for number, (name, t) in enumerate(tunnels.items()):
-        for line in lines(t, boots[name], style, quantities.now(), time.monotonic()):
+        for line in lines(t, units[name], style, quantities.now(), time.monotonic()):
             print(line)
         for line in log_lines(logs[name], style):
             print(line)
@@ -52,27 +53,28 @@ def run(arguments: argparse.Namespace) -> Exit:
     return Exit.OK
 
 
-def lines(t: Mapping[str, Any], boot: str, style: Style, now: int, monotonic: float) -> list[str]:
-    """What is known of a tunnel. boot: systemd's UnitFileState, "" if it is not known; the rest as of listing."""
+def lines(t: Mapping[str, Any], of: Unit, style: Style, now: int, monotonic: float) -> list[str]:
+    """What is known of a tunnel and its unit; the rest as of listing."""
     colour = states.colour(t["State"])
     sign = style.paint(states.sign(t["State"], style), colour)
     found = [f"{sign} {style.paint(t['Name'], 'bold')} - PPTP tunnel to {printable(t['Server'])}"]
     width = max(LEAST_WIDTH, style.width - LABELS - 2)
-    for label, text, kind in facts(t, boot, now, monotonic):
+    for label, text, kind in facts(t, of, now, monotonic):
         first, *others = textwrap.wrap(printable(text), width, break_on_hyphens=False) or [""]
         found.append(f"{label:>{LABELS}}: {style.paint(first, *([kind] if kind else []))}")
         found += [" " * (LABELS + 2) + style.paint(other, *([kind] if kind else [])) for other in others]
     return found
 
 
-def facts(t: Mapping[str, Any], boot: str, now: int, monotonic: float) -> list[Fact]:
+def facts(t: Mapping[str, Any], of: Unit, now: int, monotonic: float) -> list[Fact]:
     """What is known of a tunnel, in the order of what is asked first; nothing empty."""
-    up = t["State"] == "up"
+    up, boot = t["State"] == "up", AT_BOOT.get(of.file_state, of.file_state)
     age = quantities.duration((now - t["Since"]) / 1e6, 2)
     traffic = f"{quantities.size(t['ReceivedBytes'])} received, {quantities.size(t['SentBytes'])} sent"
     found = [
         ("State", f"{t['State']} since {quantities.date(t['Since'])}; {age} ago", states.colour(t["State"])),
-        ("Unit", f"{t['Unit']} ({AT_BOOT.get(boot, boot)})" if boot else t["Unit"], ""),
+        ("Status", of.text if t["State"] in RUNNING else "", ""),
+        ("Unit", f"{t['Unit']} ({boot})" if boot else t["Unit"], ""),
         ("Server", t["Server"], ""),
         ("Server address", t["ServerAddress"] if t["ServerAddress"] != t["Server"] else "", ""),
         ("Interface", t["Interface"], ""),
@@ -112,17 +114,10 @@ def _log(name: str, count: int) -> list[Entry] | None:
         raise
 
 
-def _at_boot(bus: Bus, unit: str) -> str:
-    """systemd's UnitFileState of the unit; "" if it does not say."""
-    try:
-        return str(bus.call(SYSTEMD_PATH, f"{SYSTEMD}.Manager.GetUnitFileState", "(s)", unit, service=SYSTEMD))
-    except CtlError:
-        return ""
-
-
-def more(boot: str, log: Sequence[Entry] | None) -> record.Json:
+def more(of: Unit, log: Sequence[Entry] | None) -> record.Json:
     """What a status has over a list, as JSON."""
     return {
-        "unit_file_state": boot or None,
+        "unit_file_state": of.file_state or None,
+        "status_text": of.text or None,
         "log": None if log is None else [entry.record(each) for each in log],
     }

@@ -254,7 +254,7 @@ class Systemd:
             case "EnableUnitFiles" | "DisableUnitFiles":
                 self.install(call, method, arguments[0])
             case "GetUnitFileState":
-                call.reply("disabled")
+                call.reply("enabled" if arguments[0] in self.enabled else "disabled")
             case "ListUnitsByPatterns":
                 units = self.units.items()
                 call.reply([(n, "", "loaded", s.active, s.sub, "", unit_path(n), 0, "", "/") for n, s in units])

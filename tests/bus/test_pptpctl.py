@@ -61,6 +61,8 @@ def test_list(up: World) -> None:
     assert list(found) == ["tunnels", "manager"]
     assert [(t["name"], t["state"]) for t in found["tunnels"]] == [("office", "up"), ("home", "idle")]
     assert found["manager"]["need_reload"] is False
+    shown(up, "enable", "office")
+    assert "(connected at boot)" in shown(up, "status", "-n0", "office")
     narrow = Pptpctl(up, terminal=True, columns=30, LC_ALL="C.UTF-8").outcome()[1]
     assert narrow.splitlines()[0] == "\x1b[1m  TUNNEL  STATE\x1b[0m"
     assert narrow.splitlines()[1].startswith("\x1b[32m●\x1b[0m \x1b[1moffice\x1b[0m  \x1b[32mup ")

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from pptpd_manager.ctl import check, entry, happenings, record, status
+from pptpd_manager.ctl.unit import Unit
 from pptpd_manager.doctor.finding import ok
 from pptpd_manager.document import Problem
 
@@ -48,7 +49,7 @@ def parsed() -> entry.Entry:
         ("last failure", record.last_error(WAITING["LastError"])),
         ("manager", record.manager(MANAGER)),
         ("entry", entry.record(parsed())),
-        ("status", status.more("enabled", [parsed()])),
+        ("status", status.more(Unit("enabled"), [parsed()])),
         ("finding", ok("tcp", "x").record()),
         ("mistake", check.record_of(Problem("f", 1, 1, "p", "m"))),
     ],

@@ -92,6 +92,11 @@ def test_name_servers_that_nobody_asks_are_told_of_a_tunnel_that_is_up(style: St
     )
 
 
+def test_what_a_tunnel_waits_for_is_told_instead_of_its_last_failure(style: Style) -> None:
+    waits = WAITING | {"NextAttemptMonotonic": 0, "Waits": "Waiting for the network"}
+    assert shown(style, waits)[1] == "↻ home    waiting 5 s  Waiting for the network"
+
+
 def test_colours(style: Style) -> None:
     style.colour = True
     _, up, waiting = shown(style, UP, WAITING)

@@ -27,20 +27,33 @@ def at_a_terminal() -> bool:
         return False
 
 
+def in_a_session() -> bool:
+    """Whether logind has a session of ours, or of our user's, which a desktop's agent may be for.
+
+    Where there is none, polkit passes over an agent that is a fallback, and asks nobody (seen with 122).
+    """
+    with suppress(OSError), open("/proc/self/cgroup") as file:
+        return "/session-" in file.read() or os.path.exists(f"/run/systemd/users/{os.getuid()}")
+    return False
+
+
 class Agents:
     """Those that we have started."""
 
     def __init__(self) -> None:
         self._children: list[Gio.Subprocess] = []
+        self._authenticates = self._answers = False
         self._terminal = termios.tcgetattr(0) if at_a_terminal() else None
 
     def authenticate(self) -> None:
         """Have polkit's agent ask for passwords at our terminal, if nobody else does. Waits until it can."""
-        if os.geteuid() == 0 or not at_a_terminal():
+        if self._authenticates or os.geteuid() == 0 or not at_a_terminal():
             return
+        self._authenticates = True
         told, tell = os.pipe()
         try:
-            command = ("pkttyagent", "--fallback", "--process", str(os.getpid()), "--notify-fd", str(tell))
+            options = ("--fallback",) if in_a_session() else ()
+            command = ("pkttyagent", *options, "--process", str(os.getpid()), "--notify-fd", str(tell))
             self._start(command, lambda launcher: launcher.take_fd(os.dup(tell), tell))
             os.close(tell)
             select.select([told], [], [], REGISTER_SECONDS)
@@ -50,14 +63,13 @@ class Agents:
     def answer(self) -> None:
         """Have systemd's agent ask for tunnels' passwords at our terminal; only root's can answer."""
         if os.geteuid() == 0 and at_a_terminal():
+            self._answers = True
             self._start(("systemd-tty-ask-password-agent", "--watch"))
 
     def asking(self) -> bool:
         """Whether systemd's agent may be asking at our terminal."""
-        if not self._children:
-            return False
         with suppress(OSError):
-            return any(name.startswith("ask.") for name in os.listdir(QUESTIONS))
+            return self._answers and any(name.startswith("ask.") for name in os.listdir(QUESTIONS))
         return False
 
     def _start(

@@ -7,7 +7,8 @@ import os
 import sys
 import textwrap
 import threading
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from gi.repository import Gio
@@ -36,7 +37,7 @@ CLEAR = "\r\033[K"
 def run(arguments: argparse.Namespace) -> Exit:
     """OK: nothing is wrong; PROBLEM: something is. Raises CtlError."""
     con, asked = _asked()
-    progress = _Progress(not arguments.json)
+    progress = Progress(not arguments.json)
     services = Services(con) if con else None
     try:
         examination = Examination(arguments.names, asked, services, CONFIGURATION, progress.show)
@@ -121,13 +122,13 @@ def summary(found: list[Finding], *, root: bool) -> str:
     return text
 
 
-class _Progress:
+class Progress:
     """One line that says what is waited for, on a terminal; others write below it when it is away()."""
 
     def __init__(self, wanted: bool) -> None:
         self._on = wanted and sys.stderr.isatty() and sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
         self._style = Style(sys.stderr)
-        self._lock = threading.RLock()
+        self._lock = threading.Lock()
 
     def show(self, what: str) -> None:
         """What is waited for now. Called from threads."""
@@ -136,15 +137,15 @@ class _Progress:
                 print(CLEAR + cut(f"looking at {printable(what)} ...", self._style.width - 1), end="", file=sys.stderr)
                 sys.stderr.flush()
 
-    def away(self) -> AbstractContextManager[bool]:
-        """Takes the line away, and keeps it so while the lock is held."""
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """The line is away, and stays so meanwhile."""
         with self._lock:
             if self._on:
                 print(CLEAR, end="", file=sys.stderr, flush=True)
-        return self._lock
+            yield
 
     def end(self) -> None:
         """No more of it."""
-        self.away()
-        with self._lock:
+        with self.away():
             self._on = False

@@ -34,6 +34,7 @@ PLACES = (
     "/etc/ppp/ip-down",
     "/etc/ppp/ip-up.d",
     "/etc/ppp/ip-down.d",
+    "/run/pptp-manager",
 )
 PPTP = ("pptp", "pptpgw", "pptpcm")  # what pptp(8)'s processes are called
 

@@ -126,6 +126,10 @@ def judge_unit(tunnel: str, unit: Unit | None) -> list[Finding]:
             ).of(tunnel)
         ]
     found = _changed(unit)
+    if unit.active == "failed":
+        meaning = "systemd does not try again until it is started anew; mend the cause before."
+        finding = f"{unit.name} has failed ({unit.result})."
+        found.append(problem("unit", finding, meaning, f"pptpctl up {tunnel}"))
     boot = "is" if unit.enabled.startswith("enabled") else "is not"
     found = found or [ok("unit", f"{unit.name} is {unit.active}; it {boot} started at boot.")]
     return [finding.of(tunnel) for finding in found]

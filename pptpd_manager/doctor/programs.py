@@ -100,7 +100,7 @@ def judge_places(places: list[Place]) -> list[Finding]:
                 command,
             )
         )
-    return found or [ok("permissions", "Nobody but root can change what pppd reads and runs in /etc/ppp.")]
+    return found or [ok("permissions", "Nobody but root can change what pppd reads and runs.")]
 
 
 def judge_private(path: str, fault: str, *, there: bool) -> Finding:

@@ -122,6 +122,12 @@ DROP_IN = "/etc/systemd/system/pptp@.service.d/x.conf"
             "systemctl status pptp@work.service",
         ),
         (
+            replace(UNIT, active="failed", result="exit-code"),
+            PROBLEM,
+            "pptp@work.service has failed (exit-code).",
+            "pptpctl up work",
+        ),
+        (
             replace(UNIT, capabilities=1 << 12),
             PROBLEM,
             "pptp@work.service lacks CAP_NET_RAW.",
@@ -183,6 +189,14 @@ def test_why_it_is_down(tunnel: Tunnel, result: Result, finding: str) -> None:
     found = manager.judge_last(tunnel)
     assert told(found) == [(result, finding, "" if result is OK else "pptpctl logs work")]
     assert found.meaning == ("" if result is OK else "Let it pass"), "the way here is not told"
+
+
+def test_every_reason_is_told_with_its_advice() -> None:
+    for reason in reasons.REASONS.values():
+        advice = reason.advice.format(name="work", server="vpn", address="192.0.2.1")
+        found = manager.judge_last(Tunnel("work", "vpn", "failed", last=(reason.name, reason.sentence, advice)))
+        assert (found.result is OK) == (reason.name in manager.PASSING), reason.name
+        assert found.result is OK or (reason.sentence in found.finding and found.meaning), reason.name
 
 
 # --- the way to the server ---

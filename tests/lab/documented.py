@@ -103,6 +103,7 @@ PLAYS: dict[str, tuple[Line, ...]] = {
     # NetworkManager has a connection.
     "networkmanager": (
         Line("pptpctl import networkmanager", "work:"),
+        Line("pptpctl import networkmanager --write", "work"),
         Line("nmcli connection modify work connection.autoconnect no"),
         Line("nmcli connection down work"),
     ),

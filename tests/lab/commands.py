@@ -111,6 +111,21 @@ def object_of(unit: str) -> str:
     return str(ask(SYSTEMD, "/org/freedesktop/systemd1", SYSTEMD + ".Manager.LoadUnit", unit)[0])
 
 
+def serving() -> None:
+    """Have the lab's server run."""
+    if of_unit("lab-pptpd@main.service", "ActiveState") != "active":
+        out("systemctl", "start", "lab-pptpd@main")
+
+
+def all_stopped() -> None:
+    """Have no tunnel's unit run, or wait to, or be failed."""
+    units = ask(SYSTEMD, "/org/freedesktop/systemd1", SYSTEMD + ".Manager.ListUnits")[0]
+    ours = [(state, job) for name, _, _, state, _, _, _, job, _, _ in units if name.startswith("pptp@")]
+    if set(ours) - {("inactive", 0)}:
+        systemctl("stop", "pptp@*.service")
+        systemctl("reset-failed", "pptp@*.service")
+
+
 def active(tunnel: str) -> str:
     """What `systemctl is-active` says of the tunnel's unit."""
     return show(tunnel, "ActiveState")
@@ -179,10 +194,12 @@ def write(tunnels: dict[str, dict[str, Any]]) -> None:
 
 def routes() -> str:
     """All routes of all tables, rules and addresses, to the letter; of IPv6 without what the kernel counts down."""
-    shown = (("-d", "route", "show", "table", "all"), ("rule",), ("address",))
-    four = "".join(out("ip", "-4", *what) for what in shown)
-    six = "".join(out("ip", "-6", *what) for what in shown)
-    return four + re.sub(r" expires \S+| hoplimit \S+", "", six)
+    shown = "route show table all\nrule\naddress\n"
+    four, six = (
+        subprocess.run(["ip", "-d", family, "-batch", "-"], input=shown, stdout=subprocess.PIPE, text=True, check=True)
+        for family in ("-4", "-6")
+    )
+    return four.stdout + re.sub(r" expires \S+| hoplimit \S+", "", six.stdout)
 
 
 def settled() -> str:

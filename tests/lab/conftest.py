@@ -31,14 +31,13 @@ def nothing_left(tables: list[str], request: pytest.FixtureRequest) -> Iterator[
     if "boot" in request.path.parts or request.path.name == "test_package.py":
         yield
         return
-    lab.systemctl("start", "lab-pptpd@main")
+    lab.serving()
     failed = request.session.testsfailed
     yield
     if request.session.testsfailed > failed:
         print(lab.evidence())
-    lab.systemctl("start", "lab-pptpd@main")
-    lab.systemctl("stop", "pptp@*.service")
-    lab.systemctl("reset-failed", "pptp@*.service")
+    lab.serving()
+    lab.all_stopped()
     lab.configure({})
     lab.wait_for(lambda: not lab.clients(), "no pppd or pptp is left")
     lab.wait_for(lambda: not lab.server_sessions(), "the server's sessions have ended")

@@ -122,12 +122,12 @@ def test_a_credential_that_is_no_good() -> None:
 
 
 def test_who_starts_it_is_asked_on_a_terminal_and_redials_do_not_ask() -> None:
-    lab.configure({"work": passwords.tunnel("ask-password", "")})
+    lab.configure({"work": passwords.tunnel("ask-password", "", **{"connect-timeout": 10})})
     start = starting()
     asked = passwords.question()
     assert asked["Message"] == f"Password of PPTP tunnel work ({lab.SERVER}):" and asked["Id"] == "pptp:work"
     assert passwords.PROMPTING in lab.status("work") and lab.state("work") == "waiting"
-    time.sleep(22)  # longer than connect-timeout
+    time.sleep(11)  # longer than connect-timeout
     shown = passwords.reply_on_a_terminal("secret")
     assert start.wait(60) == 0, lab.evidence()
     assert b"tunnel work" in shown and b"secret" not in shown

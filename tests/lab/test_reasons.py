@@ -253,7 +253,7 @@ def test_a_session_that_the_server_ends() -> None:
 
 
 def test_a_peer_that_falls_silent() -> None:
-    lab.configure({"work": lab.ALICE})
+    lab.configure({"work": {**lab.ALICE, "lcp-echo-interval": 1, "lcp-echo-failure": 3}})
     assert lab.systemctl("start", "pptp@work") == 0
     since = time.time()
     with lab.drop(["matchall"]):

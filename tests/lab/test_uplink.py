@@ -91,7 +91,7 @@ def test_the_uplinks_address_goes_for_a_moment() -> None:
 
 
 def test_a_cable_that_is_cut_and_plugged_in() -> None:
-    _, run = up()
+    _, run = up(**{"lcp-echo-interval": 1, "lcp-echo-failure": 3})
     lab.out("ip", "-n", "router", "link", "set", "client", "down")
     lab.wait_for(lambda: lab.last_error("work")[0] == "peer-dead", "the dead peer is noticed")
     lab.wait_for(lambda: "Waiting for the network" in lab.shown("work"), "it waits for the network")

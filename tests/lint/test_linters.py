@@ -132,6 +132,19 @@ def test_functions_are_short() -> None:
     assert [(name, lines) for name, lines in functions() if lines > MOST_LINES] == []
 
 
+def test_what_is_logged_of_a_tunnel_says_which_in_its_fields() -> None:
+    """`pptpctl logs` and `journalctl -u` look for the fields. What is for --debug need not be there."""
+    found, bare = 0, []
+    for name, module in modules().items():
+        for node in ast.walk(module):
+            if not (isinstance(node, ast.Call) and re.fullmatch(r"log\.(?!debug)\w+", ast.unparse(node.func))):
+                continue
+            if any(isinstance(a, ast.Constant) and str(a.value).startswith("tunnel %s") for a in node.args):
+                found += 1
+                bare += [f"{name}:{node.lineno}"] * ("extra" not in {keyword.arg for keyword in node.keywords})
+    assert found and bare == []
+
+
 # --- the rest ---
 
 

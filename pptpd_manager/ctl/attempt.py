@@ -17,24 +17,26 @@ from pptpd_manager.labels import unit_name, unit_path
 
 LOOK_SECONDS = 30.0  # for the first answer: the manager may have to be started
 TRIES, AGAIN_SECONDS = 5, 0.5  # how often a manager may end before it has answered, and a growing pause
-ADMITTED_SECONDS = 2.0  # without a refusal in that time, a call has been let in
+ADMITTED_SECONDS = 1.0  # for a refusal, where nothing else may be told
 SYSTEMD = "org.freedesktop.systemd1"
 
 
 @dataclass(frozen=True)
 class Verb:
     """method: of the manager; done: the states in which --no-wait has nothing to ask for; again: the method to call
-    when the manager has ended in the middle of it."""
+    when the manager has ended in the middle of it; begun: states of the tunnel and of its unit that it leads to."""
 
     method: str
     done: tuple[str, ...]
     again: str
+    begun: tuple[str, ...]
 
 
+_DIALS = ("waiting", "resolving", "connecting", "up", "activating")
 VERBS = {
-    "up": Verb("Connect", ("resolving", "connecting"), "Connect"),
-    "down": Verb("Disconnect", (), "Disconnect"),
-    "reconnect": Verb("Reconnect", (), "Connect"),
+    "up": Verb("Connect", ("resolving", "connecting"), "Connect", _DIALS),
+    "down": Verb("Disconnect", (), "Disconnect", ("stopping", "idle", "deactivating", "inactive")),
+    "reconnect": Verb("Reconnect", (), "Connect", ("stopping", "deactivating", *_DIALS)),
 }
 
 
@@ -102,10 +104,11 @@ class Attempt:
         self._bus.begin(
             self._path, method, self._loop.guarded(self._answered), self._loop.guarded(self._failed), flags=flags
         )
-        if not self._wait and not flags:
+        if not self._wait and self.course.state == "waiting":
             self._loop.after(ADMITTED_SECONDS, self._let_in)
 
     def _let_in(self) -> None:
+        """It may be that nothing changes: the tunnel is wanted anyway, and waits for the network or its server."""
         if self.outcome is None and self.called and not self.asking:
             self._end(Outcome(Exit.OK, accepted=True))
 
@@ -128,11 +131,11 @@ class Attempt:
     def _changed(self, properties: dict[str, Any]) -> None:
         if self.outcome:
             return
-        self._noticed(self.course.change(properties))
+        self._noticed(self.course.state if self.course.change(properties) else "")
 
-    def _noticed(self, begun: bool) -> None:
-        """begun: what was asked for has begun."""
-        if begun and self.called:
+    def _noticed(self, state: str) -> None:
+        """state: which the tunnel or its unit has come to; it may be what was asked for."""
+        if self.called and state in self._verb.begun:
             self.asking, self.admitted = False, True
             if not self._wait:
                 return self._end(Outcome(Exit.OK, accepted=True))
@@ -142,7 +145,7 @@ class Attempt:
         if self.outcome:
             return
         self.course.status = properties.get("StatusText", self.course.status)
-        self._noticed(properties.get("ActiveState") in ("activating", "deactivating", "reloading"))
+        self._noticed(properties.get("ActiveState", ""))
 
     def heard(self, step: str) -> None:
         """The log has told how far the dial is."""

@@ -20,6 +20,7 @@ from pptpd_manager.timers import Timers
 start = Timers.start
 Timers.start = lambda timers, key, seconds, then: start(timers, key, 0.5 if seconds == 20.0 else seconds, then)
 """
+BUSY = ("pptp: anon log[x]: Received Outgoing Call Reply.", "16", "The call ended without a reason.")
 LATE = (
     "pppd: CHAP authentication succeeded\npppd: MPPE 128-bit stateless compression enabled\n"
     "pppd: local  IP address 10.9.0.2\npppd: Terminating on signal 15",
@@ -181,6 +182,14 @@ def test_no_wait_for_what_is_under_way(up: World) -> None:
         "office: dialling 198.51.100.7; not waited for\n",
         "",
     )
+
+
+def test_no_wait_for_what_waits_anyway(up: World) -> None:
+    """The server refuses the call, and the unit has not begun again: a Connect changes nothing that could be seen."""
+    run, connect = up.connecting("office")
+    ended(up, run, *BUSY)
+    up.error(connect)
+    assert Pptpctl(up, "up", "--no-wait", "office").outcome() == (0, "office: starting; not waited for\n", "")
 
 
 def test_the_time_is_over(up: World) -> None:

@@ -51,8 +51,10 @@ def _failure(before: Properties | None, after: Properties) -> Json | None:
 
 def _if_changed(before: Properties | None, after: Properties, event: str, *names: str) -> Json | None:
     """The record of an event if one of these properties says something new."""
-    empty = not any(after[name] for name in names)
-    if empty or (before is not None and all(before[name] == after[name] for name in names)):
+    if before is not None and all(before[name] == after[name] for name in names):
+        return None
+    taken = before is not None and after["State"] == "up" and event in ("routes", "dns")  # by a changed configuration
+    if not (taken or any(after[name] for name in names)):
         return None
     whole = record.tunnel({**after, "ReceivedBytes": 0, "SentBytes": 0})
     keys = ("interface", "local_address", "peer_address", "mtu") if event == "link" else (event,)
@@ -82,9 +84,9 @@ def text(found: Json, properties: Properties | None, now: int) -> str:
         case "link":
             return f"{found['interface']} {found['local_address']} -> {found['peer_address']}, MTU {found['mtu']}"
         case "routes":
-            return f"routes {', '.join(found['routes'])}"
+            return f"routes {', '.join(found['routes']) or 'none'}"
         case "dns":
-            return f"name servers {name_servers(p['Dns'])}"
+            return f"name servers {name_servers(p['Dns']) or 'none'}"
         case "next_attempt":
             return f"next attempt in {quantities.duration(max(1, round((p['NextAttempt'] - now) / 1e6)))}"
         case "manager":

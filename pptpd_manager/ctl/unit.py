@@ -9,6 +9,7 @@ from pptpd_manager.ctl.exits import CtlError
 from pptpd_manager.labels import unit_path
 
 SYSTEMD, ROOT = "org.freedesktop.systemd1", "/org/freedesktop/systemd1"
+SECONDS = 2.0  # for an answer that one can do without
 
 
 class Unit(NamedTuple):
@@ -34,6 +35,6 @@ def text(bus: Bus, unit: str) -> str:
 
 def _ask(bus: Bus, path: str, method: str, *words: str) -> str:
     try:
-        return str(bus.call(path, method, f"({'s' * len(words)})", *words, service=SYSTEMD))
+        return str(bus.call(path, method, f"({'s' * len(words)})", *words, service=SYSTEMD, seconds=SECONDS))
     except CtlError:
         return ""

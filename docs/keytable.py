@@ -7,7 +7,7 @@ from enum import Enum
 from pptpd_manager.dns import DnsConfig
 from pptpd_manager.hooks import Hooks
 from pptpd_manager.keys import Key
-from pptpd_manager.values import As, Either, Fields, Items, Kind, NumberOr
+from pptpd_manager.values import As, Either, Fields, Items, Kind, Number, NumberOr
 
 REQUIRED, NONE = "required", "none"
 
@@ -21,12 +21,24 @@ def default(key: Key[object]) -> str:
             return str(key.default).lower()
         case Enum():
             return str(key.default.value)
-        case () | "" | DnsConfig() | Hooks():
+        case DnsConfig():
+            return "false"
+        case () | "" | Hooks():
             return NONE
         case 0 if isinstance(key.kind, NumberOr):
             return key.kind.word
         case _:
             return str(key.default)
+
+
+def unit(kind: Kind[object]) -> str:
+    """The unit that a value of this kind is in, "" if it has none."""
+    match kind:
+        case Number():
+            return kind.unit
+        case NumberOr():
+            return kind.number.unit
+    return ""
 
 
 def fields(kind: Kind[object]) -> Fields[object] | None:

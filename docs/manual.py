@@ -41,12 +41,18 @@ def _key(names: str) -> str:
 
 
 def _of_key(key: Key[object]) -> str:
-    facts = [f"Value: {key.kind.says}", f"Default: {keytable.default(key)}"]
+    facts = [f"Value: {key.kind.says}", f"Default: {_default(key)}"]
     facts += [f"Option of pppd: {', '.join(f'`{option}`' for option in key.pppd.split(', '))}"] if key.pppd else []
     facts += [f"Example: `{key.name}: {key.example}`"]
     fields = keytable.fields(key.kind)
     parts = [_of_part(name, part) for name, part in fields.parts.items()] if fields else []
     return _definition(f"`{key.name}:`", key.meaning, facts) + textwrap.indent("".join(parts), "    ")
+
+
+def _default(key: Key[object]) -> str:
+    """With its unit, where it is a number."""
+    default = keytable.default(key)
+    return f"{default} {keytable.unit(key.kind)}".strip() if default.isdecimal() else default
 
 
 def _of_part(name: str, part: Part[object]) -> str:

@@ -65,15 +65,15 @@ def test_a_tunnel_that_is_up_is_left_alone(up: World) -> None:
     assert not {"name", "tcp", "control"} & of(found, "office").keys(), "nobody calls its server"
 
 
-def test_a_file_that_is_not_in_force(up: World) -> None:
-    up.configure(CONFIG.replace("alice", "carol"))
-    _, found = doctor(up, "office")
-    expected = ("warning", f"{up.config} has been changed since it was read.")
+def test_a_file_that_is_not_in_force(served: World) -> None:
+    served.configure(CONFIG.replace("alice", "carol"))
+    _, found = doctor(served, "office")
+    expected = ("warning", f"{served.config} has been changed since it was read.")
     assert of(found, None)["configuration"] == expected
-    up.configure(CONFIG.replace("username: alice", "user: alice"))
-    status, found = doctor(up, "office")
+    served.configure(CONFIG.replace("username: alice", "user: alice"))
+    status, found = doctor(served, "office")
     told = of(found, None)["configuration"]
-    assert status == 1 and told[0] == "problem" and told[1].startswith(f"{up.config}:4:5: tunnels.office.user: ")
+    assert status == 1 and told[0] == "problem" and told[1].startswith(f"{served.config}:4:5: tunnels.office.user: ")
 
 
 def test_at_a_terminal(served: World) -> None:

@@ -12,15 +12,18 @@ from dataclasses import dataclass, field
 
 from pptpd_manager.doctor.finding import Finding, ok, problem, unseen, warning
 
-_GRE = re.compile(r"(protocol|l4proto|nexthdr|-p)\s+(\{[^}]*)?\b(gre|47)\b")
+_GRE = re.compile(r"(protocol|l4proto|-p)\s+(\{[^}]*)?\b(gre|47)\b")
 _PORT = {side: re.compile(rf"\b{side}ports?\s+(\{{[^}}]*|\S*,)?\s*(1723|pptp)\b") for side in ("s", "d")}
 _DROPS = re.compile(r"(^|\s|-j )(drop|reject|DROP|REJECT)\b")
 _ACCEPTS = re.compile(r"(^|\s|-j )(accept|ACCEPT)\b")
 # What only other packets than the server's GRE can be.
-_OTHERS = re.compile(r"\b(tcp|udp|icmp|icmpv6|ipv6-icmp|igmp|sctp|esp|ah)\b|\bip6 |\b[io]if(name)? \"?lo\b|-[io] lo\b")
+_OTHERS = re.compile(
+    r"\b(tcp|udp|icmp|icmpv6|ipv6-icmp|igmp|sctp|esp|ah)\b|\bip6 |\b[io]if(name)? \"?lo\b|-[io] lo\b|ct status"
+)
 _KNOWN = re.compile(r"\b(established|related|ESTABLISHED|RELATED)\b")
 _STATE = re.compile(r"ct state|--ctstate|--state")
 _ANY = re.compile(r"(counter( packets \d+ bytes \d+)? )?(drop|reject\b.*)")
+_JUMP = re.compile(r"(?:jump|goto|-j|-g) ([^\s,}]+)")
 _HANDLE = re.compile(r"\s*# handle (\d+)$")
 
 
@@ -91,14 +94,24 @@ def judge(firewall: Firewall, *, proven: bool) -> list[Finding]:
         return [ok("firewall", "This machine's firewall lets PPTP pass, as was seen.")]
     if not chains:
         return [ok("firewall", "This machine has no rules of a firewall.")]
-    found = [finding for chain in chains if chain.hook != "forward" for finding in _rules(chain)]
-    found = found or [
-        finding
-        for chain in chains
-        if chain.hook in ("input", "output")
-        for finding in _policy(chain, chains, firewall)
-    ]
+    ways = [_reached(chain, chains) for chain in chains if chain.hook not in ("", "forward")]
+    seen = {chain.where: chain for way in ways for chain in way}
+    found = [finding for chain in seen.values() for finding in _rules(chain)]
+    found = found or [finding for way in ways for finding in _policy(way, firewall)]
     return found or [ok("firewall", "No rule of this machine's firewall is seen to drop PPTP.")]
+
+
+def _reached(chain: Chain, chains: Sequence[Chain]) -> list[Chain]:
+    """The chain, and those of its table that its rules lead to."""
+    table = chain.where.rpartition(" ")[0]
+    named = {other.where.rpartition(" ")[2]: other for other in chains if other.where.rpartition(" ")[0] == table}
+    found = [chain]
+    for one in found:  # which grows
+        for rule, _ in one.rules:
+            for name in _JUMP.findall(rule):
+                if name in named and named[name] not in found:
+                    found.append(named[name])
+    return found
 
 
 def _rules(chain: Chain) -> list[Finding]:
@@ -118,11 +131,13 @@ def _rules(chain: Chain) -> list[Finding]:
     return found
 
 
-def _policy(chain: Chain, chains: Sequence[Chain], firewall: Firewall) -> list[Finding]:
-    """A chain that drops the rest, when none of the rules that it can come to may be one that accepts GRE."""
+def _policy(way: Sequence[Chain], firewall: Firewall) -> list[Finding]:
+    """A chain that drops the rest, when none of the rules on the way that begins there may be one that accepts GRE."""
+    chain = way[0]
+    if chain.hook not in ("input", "output"):
+        return []
     drops = chain.policy == "drop" or any(_ANY.fullmatch(rule) or rule in _BARE for rule, _ in chain.rules)
-    mine = [chain, *(other for other in chains if not other.hook)]
-    if not drops or any(_may_accept(rule, chain, firewall) for one in mine for rule, _ in one.rules):
+    if not drops or any(_may_accept(rule, chain, firewall) for one in way for rule, _ in one.rules):
         return []
     family_table = " ".join(chain.where.split()[:2])
     command = (

@@ -414,6 +414,54 @@ def test_a_chain_that_drops_the_rest() -> None:
     assert [one[0] for one in rules(NFT % ("drop", "counter"), helper=True)] == [OK], "GRE is related"
 
 
+# As firewalld and ufw have it, in short.
+FIREWALLD = """\
+table inet firewalld { # handle 1
+	chain filter_INPUT { # handle 1
+		type filter hook input priority filter + 10; policy accept;
+		ct state { established, related } accept # handle 2
+		ct status dnat accept # handle 3
+		iifname "lo" accept # handle 4
+		jump filter_INPUT_ZONES # handle 5
+		reject with icmpx admin-prohibited # handle 6
+	}
+
+	chain filter_INPUT_ZONES { # handle 7
+		iifname "eth0" goto filter_IN_public # handle 8
+	}
+
+	chain filter_IN_public { # handle 9
+		tcp dport 22 accept # handle 10
+		meta l4proto { icmp, ipv6-icmp } accept # handle 11%s
+	}
+
+	chain elsewhere { # handle 12
+		accept # handle 13
+	}
+}
+"""
+UFW = """\
+-P INPUT DROP
+-P FORWARD DROP
+-P OUTPUT ACCEPT
+-N ufw-before-input
+-N ufw-skip-to-policy-output
+-A INPUT -j ufw-before-input
+-A ufw-before-input -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+-A ufw-skip-to-policy-output -j ACCEPT
+"""
+
+
+def test_chains_that_lead_to_others() -> None:
+    assert [one[0] for one in rules(FIREWALLD % "")] == [WARNING]
+    assert [one[0] for one in rules(FIREWALLD % "\nip protocol gre accept")] == [OK]
+    assert [one[0] for one in rules(FIREWALLD % "\nip protocol gre drop")] == [PROBLEM]
+    assert [one[0] for one in rules(iptables=UFW)] == [WARNING]
+    assert [one[0] for one in rules(iptables=UFW + "-A ufw-before-input -p gre -j ACCEPT\n")] == [OK]
+    nobody = UFW + "-N mine\n-A mine -p gre -j DROP\n-A ufw-before-input -p gre -j ACCEPT\n"
+    assert [one[0] for one in rules(iptables=nobody)] == [OK], "nothing comes to that rule"
+
+
 def test_iptables() -> None:
     base = "-P INPUT %s\n-P FORWARD DROP\n-P OUTPUT ACCEPT\n-N mine\n-A INPUT -j mine\n"
     assert [one[0] for one in rules(iptables=base % "ACCEPT")] == [OK]

@@ -14,7 +14,7 @@ table inet filter {
 	chain input {
 		type filter hook input priority 0; policy %s
 		ct state established,related accept
-		iif lo accept
+		iifname "lo" accept
 		tcp dport 22 accept
 		jump more
 	}

@@ -203,7 +203,7 @@ def test_a_guarded_prefix_that_a_reload_gives_to_another_tunnel_is_guarded_all_t
     up.call("Reload")
     for name in ("office", "home"):
         up.set_unit(name, "activating", "start", new_run=True)
-    until(lambda: rules(up), "the guard")
+    until(lambda: len(rules(up)) == 2 * len(GUARD), "both guards")
     before = rules(up)
     with (up.directory / "rules").open("wb") as file:
         up.process(*up.inside("ip", "monitor", "rule"), stdout=file)

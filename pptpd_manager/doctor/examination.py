@@ -113,7 +113,7 @@ class Examination:
         return kernel.judge(host.of_kernel(), encrypted=encrypted)
 
     def _options(self) -> list[Finding]:
-        pppd = host.program("pppd").path
+        pppd = host.where("pppd")
         return sysoptions.judge(
             host.read(sysoptions.PATH),
             there=os.path.lexists(sysoptions.PATH),

@@ -65,9 +65,14 @@ def answer(*command: str) -> str | None:
     return done.stdout + done.stderr if done.returncode == 0 else None
 
 
+def where(name: str) -> str:
+    """Where a tunnel's unit finds a program, "" when it does not."""
+    return shutil.which(name, mode=os.F_OK, path=SEARCH) or ""
+
+
 def program(name: str) -> Program:
-    """A program, where a tunnel's unit would find it."""
-    path = shutil.which(name, mode=os.F_OK, path=SEARCH) or ""
+    """A program."""
+    path = where(name)
     if not path or name == "nft":
         return Program(name, path, (path and answer(path, "--version")) or "")
     lacks = [option for option in programs.BUILT if name == "pppd" and knows(path, option) is False]

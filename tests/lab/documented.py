@@ -56,7 +56,7 @@ PLAYS: dict[str, tuple[Line, ...]] = {
         Line("ip route get 192.168.10.1", "dev pptp-work"),
         Line("ping -c 3 192.168.10.1", "3 received"),
         Line("ping -c 3 -M do -s 1372 192.168.10.1", "3 received"),
-        Line("pptpctl monitor", "work.*(?s:.)*work", status=130, endless=True),
+        Line("pptpctl monitor", "work.*work", status=130, endless=True),
         Line("pptpctl reconnect work", "pptp-work"),
         Line("systemctl restart pptp@work"),
         Line("systemctl reload pptp-manager"),
@@ -105,7 +105,6 @@ PLAYS: dict[str, tuple[Line, ...]] = {
         Line("pptpctl import networkmanager", "work:"),
         Line("pptpctl import networkmanager --write", "work"),
         Line("nmcli connection modify work connection.autoconnect no"),
-        Line("nmcli connection down work"),
     ),
     "openwrt": (Line("pptpctl import openwrt /tmp/openwrt/network", "vpn:"),),
     "resolved": (Line("resolvectl status pptp-work", "pptp-work"),),
@@ -125,4 +124,6 @@ ELSEWHERE = {
     "tests/lab/run --scenario access trixie": "Makefile",
     "lab/lab run bookworm -- pptpctl list": "tests/lab/run",
     "make shell": "Makefile",
+    # The tests leave the uplink to the lab, and a VPN of NetworkManager's needs an uplink of its own.
+    "nmcli connection down work": "tests/lab/recovery.py",
 }

@@ -34,9 +34,11 @@ def act(command: str, names: list[str], *, wait: bool = True, timeout: float | N
     bus = Bus()
     with agents() as started:
         status = _Acting(bus, started, command, list(dict.fromkeys(names)), wait).run(timeout)
-    if command != "down" and status in (Exit.OK, Exit.UNKNOWN_TUNNEL, Exit.DOWN):
+    if command != "down" and status in (Exit.OK, Exit.PROBLEM, Exit.UNKNOWN_TUNNEL, Exit.DOWN):
         with suppress(CtlError):
-            notices.tell(bus.manager())
+            manager = bus.manager()
+            if status is not Exit.PROBLEM or manager["NeedReload"]:  # else its mistakes have been told
+                notices.tell(manager)
     return status
 
 

@@ -147,6 +147,10 @@ def test_a_file_with_errors(bare: World) -> None:
     assert (status, out) == (1, "")
     problems = bare.problems()
     assert err.splitlines() == ["office: the configuration has errors:", *(f"  {line}" for line in problems)]
+    # Mended, and not read: these errors are no longer those of the file.
+    bare.configure("tunnels: {office: {server: 198.51.100.7, username: alice, password: x}}\n")
+    status, _, err = Pptpctl(bare, "up", "office").outcome()
+    assert (status, err.splitlines()[-1]) == (1, "The configuration file has changed; run: pptpctl reload")
     bare.expected = [f"ERROR: {line}" for line in problems]
 
 

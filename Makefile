@@ -26,9 +26,8 @@ privatedir := $(prefix)/lib/pptp-manager
 unitdir := $(prefix)/lib/systemd/system
 datadir := $(prefix)/share/pptp-manager
 docdir := $(prefix)/share/doc/pptp-manager
-# Completions: Debian's zsh looks there, others have site-functions.
 bashdir := $(prefix)/share/bash-completion/completions
-# Where zsh looks of itself: in Debian vendor-completions is for packages.
+# Where zsh looks: vendor-completions is Debian's and for packages alone.
 zshdir ?= $(prefix)/share/zsh/$(if $(filter /usr,$(prefix)),vendor-completions,site-functions)
 fishdir := $(prefix)/share/fish/vendor_completions.d
 mandir ?= $(prefix)/share/man

@@ -87,6 +87,8 @@ class Course:
         pause = self.properties.get("NextAttemptMonotonic", 0) / 1e6 - now
         if self.state == "failed":
             return "It has been given up."
+        if self.state == "up":
+            return "By now it is up."
         if self.state == "waiting" and pause > 0:
             return f"The next attempt is in {max(1, round(pause))} s."
         return "It goes on trying." if self.goes_on or self.state == "stopping" else ""

@@ -63,7 +63,7 @@ class _Acting:
             self._agents.answer()
             self._follower = Follower(self._loop, [unit_name(a.name) for a in self._attempts], self._logged)
         if timeout is not None:
-            self._loop.after(timeout, lambda: self._leave(f"within {took(timeout)}", Exit.TIMED_OUT))
+            self._loop.after(timeout, lambda: self._leave(f"within {timeout:g} s", Exit.TIMED_OUT))
         self._loop.after(REDRAW_SECONDS, self._redraw)
         for attempt in self._attempts:
             attempt.begin()
@@ -123,7 +123,8 @@ class _Acting:
             return self._board.end(name, f"{what}, {when}")
         failure = course.failure(outcome.error)
         text, advice = (f"not up: {failure[0]}", failure[1]) if failure else (outcome.error, "")
-        prospect = course.prospect(time.monotonic()) if attempt.called and self._command != "down" else ""
+        tried = self._command != "down" and outcome.status in (Exit.DOWN, Exit.TIMED_OUT)
+        prospect = course.prospect(time.monotonic()) if tried else ""
         self._board.end(name, text, well=False, more="\n".join(filter(None, (advice, prospect))))
 
     def _leave(self, when: str, status: Exit) -> None:

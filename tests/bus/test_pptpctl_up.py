@@ -386,7 +386,7 @@ def test_who_leaves_before_anybody_has_authorized_it(bare: World, polkit: Polkit
     if end == "Ctrl-C":
         ctl.interrupt()
     status, _, err = ctl.outcome()
-    when = " not up within 1.0 s:" if end == "--timeout" else ""
+    when = " not up within 1 s:" if end == "--timeout" else ""
     assert (status, err) == (
         6 if end == "--timeout" else 130,
         f"office:{when} nothing was done: nobody has authorized it\n",

@@ -64,6 +64,7 @@ def test_a_new_state_has_nothing_of_the_one_before() -> None:
         ({"State": "waiting", "NextAttemptMonotonic": 100_100_000}, "The next attempt is in 1 s."),
         ({"State": "waiting", "NextAttemptMonotonic": 99_000_000}, "It goes on trying."),
         ({"State": "connecting", "NextAttemptMonotonic": 0}, "It goes on trying."),
+        ({"State": "up", "NextAttemptMonotonic": 0}, "By now it is up."),
         ({"State": "idle", "NextAttemptMonotonic": 0}, ""),
         ({}, ""),
     ],

@@ -68,7 +68,7 @@ class Attempt:
         self._bus, self._loop, self._verb, self.name, self._wait = bus, loop, verb, name, wait
         self._authorize, self._told = authorize, told
         self.course = Course()
-        self.asking = False  # somebody is asked to authorize the call
+        self.asking = self._asked = False  # somebody is asked to authorize the call, and has been
         self.admitted = False  # it goes on without us
         self.outcome: Outcome | None = None
         self._method = verb.method
@@ -126,6 +126,13 @@ class Attempt:
         member = "PropertiesChanged"
         return int(self._bus.con.signal_subscribe(sender, PROPERTIES, member, path, None, none, callback))
 
+    @property
+    def doing(self) -> str:
+        """What is going on; "" when that is not known."""
+        if self.asking:
+            return "waiting for an authorization"
+        return self.course.doing or ("authorized" if self._asked and self.course.state in ("idle", "waiting") else "")
+
     # --- what is heard ---
 
     def _changed(self, properties: dict[str, Any]) -> None:
@@ -162,7 +169,7 @@ class Attempt:
         if self.outcome:
             return
         if Gio.DBusError.get_remote_error(error) == errors.INTERACTIVE_AUTHORIZATION_REQUIRED and not self.asking:
-            self.asking = True
+            self.asking = self._asked = True
             self._told(self)
             return self._authorize(self, lambda: self._call(Gio.DBusCallFlags.ALLOW_INTERACTIVE_AUTHORIZATION))
         self.asking = False

@@ -22,6 +22,7 @@ class Board:
         self._began = time.monotonic()
         self._lines: dict[str, str] = {}
         self._drawn = 0
+        self._ended: list[tuple[TextIO, str]] = []  # what is to be written
         self._covered = False  # by a prompt of another program
 
     def show(self, name: str, text: str) -> None:
@@ -40,8 +41,15 @@ class Board:
         stream = self._out if well else self._err
         first, *rest = [printable(line) for line in [*text.splitlines(), *more.splitlines()]]
         lines = [f"{name}: {Style(stream).paint(first, 'green' if well else 'red')}", *(f"  {line}" for line in rest)]
-        print("\n".join(lines), file=stream, flush=True)
+        self._ended.append((stream, "\n".join(lines)))
+        self._write()
         self.draw()
+
+    def _write(self) -> None:
+        """Write what has ended; not into somebody's typing."""
+        while self._ended and not (self._covered and self._live):
+            stream, text = self._ended.pop(0)
+            print(text, file=stream, flush=True)
 
     def draw(self) -> None:
         """Write the lines of what is under way anew."""
@@ -69,3 +77,10 @@ class Board:
         if covered:
             self._drawn = 0  # the prompt is below, so these lines stay
         self._covered = covered
+        self._write()
+
+    def uncover(self) -> None:
+        """Take the terminal back from a prompt that has not come to its end."""
+        if self._covered and self._live:
+            print(file=self._out)
+        self.cover(False)

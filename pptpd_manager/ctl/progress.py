@@ -40,12 +40,15 @@ class Course:
         return str(self.properties.get("State", ""))
 
     def change(self, properties: Mapping[str, Any]) -> bool:
-        """Take properties that are new; whether State is another one now. What was told of the one before is over."""
+        """Take properties that are new; whether State is another one now. What was told of the one before is over, but
+        not the status of a unit that goes on waiting: systemd does not tell the same once more."""
         before = self.state
         self.properties.update(properties)
         if self.state == before:
             return False
-        self.status = self.step = ""
+        self.step = ""
+        if self.state not in ("waiting", "resolving"):
+            self.status = ""
         return True
 
     @property

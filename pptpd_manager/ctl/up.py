@@ -73,6 +73,7 @@ class _Acting:
             self._leave("", Exit.INTERRUPTED)
             return Exit.INTERRUPTED
         finally:
+            self._board.uncover()
             if self._follower:
                 self._follower.close()
 
@@ -102,7 +103,7 @@ class _Acting:
         """Show what has changed; at the last outcome it is over."""
         self._cover()
         if attempt.outcome is None:
-            self._board.show(attempt.name, "waiting for an authorization" if attempt.asking else attempt.course.doing)
+            self._board.show(attempt.name, attempt.doing)
         else:
             self._conclude(attempt, attempt.outcome)
         if self._asking and not self._asking[0][0].asking:
@@ -130,6 +131,7 @@ class _Acting:
     def _leave(self, when: str, status: Exit) -> None:
         """Tell what becomes of those that have no outcome, and end. when: "" after Ctrl-C."""
         goal = "down" if self._command == "down" else "up"
+        self._board.uncover()
         for attempt in self._attempts:
             course = attempt.course
             if attempt.outcome:

@@ -187,13 +187,17 @@ def test_who_does_not_authenticate(end: str) -> None:
 
 
 def test_the_password_of_a_tunnel_at_the_terminal() -> None:
-    lab.configure({"work": passwords.tunnel("ask-password", "")})
-    with at_a_terminal("up", "work") as seen:
+    """Nothing is written into the prompt meanwhile."""
+    lab.configure({"work": passwords.tunnel("ask-password", ""), "home": TUNNELS["home"]})
+    with at_a_terminal("up", "work", "home") as seen:
         seen.wait_for(r"Password of PPTP tunnel work \(203\.0\.113\.1\):")
-        time.sleep(0.5)  # it turns the echo off before it asks, and drops what was typed until then
+        lab.wait_for(lambda: lab.active("home") == "active", "the other one to be up")
+        time.sleep(0.5)  # the agent turns the echo off before it asks, and drops what was typed until then
+        seen.read()
+        assert "up on pptp-home" not in seen.text.partition("Password of")[2]
         seen.type("secret")
         assert seen.status() == 0, seen.text
-    assert "up on pptp-work" in seen.text and "secret" not in seen.text
+    assert "up on pptp-work" in seen.text and "up on pptp-home" in seen.text and "secret" not in seen.text
     assert lab.passes()
     assert not lab.pids("systemd-tty-ask")
 

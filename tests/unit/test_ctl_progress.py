@@ -52,6 +52,8 @@ def test_a_new_state_has_nothing_of_the_one_before() -> None:
     course.status = "Waiting for the network"
     assert not course.change({"State": "waiting", "Mtu": 0})
     assert course.doing == "waiting for the network"
+    assert course.change({"State": "resolving"}) and course.change({"State": "waiting"})
+    assert course.doing == "waiting for the network"
     assert course.change({"State": "connecting", "ServerAddress": ""})
     assert (course.status, course.doing) == ("", "dialling vpn")
 

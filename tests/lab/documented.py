@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Line:
-    """A command as it is in a document. status: what it ends with, -SIGNAL for a signal; shows: a regex of its output.
+    """A command as it is in a document. status: what it ends with, as a shell has it; shows: a regex of its output.
 
     typed: what somebody answers. endless: it goes on beside the lines that follow, until Ctrl-C.
     """
@@ -77,7 +77,7 @@ PLAYS: dict[str, tuple[Line, ...]] = {
         Line("systemctl status pptp@work", "The server refuses the user name or the password", status=3),
     ),
     "bus": (
-        Line("busctl monitor org.pptpmanager1", "Member=Reconnect", status=-2, endless=True),
+        Line("busctl monitor org.pptpmanager1", "Member=Reconnect", status=130, endless=True),
         Line(f"busctl call {MANAGER} ListTunnels", "/org/pptpmanager1/tunnel/work"),
         Line(f"busctl call {MANAGER} Connect s work"),
         Line(f"busctl call {MANAGER} Reconnect s work"),

@@ -25,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from unit import documents
 
 LIMIT_SECONDS = 60
+MOST = 4000  # characters of what a command shows, in a report
 SECRET = "secret"
 OPENWRT = """\
 config interface 'vpn'
@@ -67,9 +68,10 @@ class Typed:
     def ended(self) -> None:
         """Wait for its end and compare that with what is told of it, each run of blanks as one."""
         status = self._process.wait(LIMIT_SECONDS)
+        status = status if status >= 0 else 128 - status  # as a shell has it
         self._reader.join(LIMIT_SECONDS)
         os.close(self._terminal)
-        print(f"$ {self.line.command}\n{self.shown}")
+        print(f"$ {self.line.command}\n{self.shown[:MOST]}")
         plain = re.sub(r"\s+", " ", re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", self.shown))
         assert status == self.line.status, f"{self.line.command} ended with {status}:\n{self.shown}"
         assert re.search(self.line.shows, plain), f"{self.line.command} does not show that:\n{self.shown}"

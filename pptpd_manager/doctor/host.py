@@ -175,7 +175,7 @@ def route(address: str) -> Route:
         mtu = int(known[0]) if known else int(read(f"/sys/class/net/{device}/mtu") or 0)
     except (IndexError, ValueError, TypeError, AttributeError):
         return Route("", 0)
-    return Route(device, mtu) if told.get("type", "unicast") == "unicast" else Route("", 0)
+    return Route(device, mtu) if told.get("type", "unicast") in ("unicast", "local") else Route("", 0)
 
 
 def firewall() -> Firewall:

@@ -51,6 +51,7 @@ def test_a_server_that_is_there_and_one_that_is_not(served: World) -> None:
         "ok",
         f"{SERVER} speaks PPTP: vendor 'scripted', host name 'scripted', firmware 1.",
     )
+    assert office["mtu"][1].startswith(f"There is room for packets of 1500 bytes to {SERVER} by lo,")
     assert home["tcp"] == ("problem", "The server refuses connections to TCP port 1723.") and "gre" not in home
     status, out, err = Pptpctl(served, "doctor", "nowhere").outcome()
     assert (status, out, err) == (3, "", f"pptpctl: there is no tunnel 'nowhere' in {served.config}\n")

@@ -88,7 +88,7 @@ def judge_places(places: list[Place]) -> list[Finding]:
         path = shlex.quote(place.path)
         if place.owner:
             finding, command = f"belongs to user id {place.owner}", f"chown root {path}"
-        elif place.mode & 0o022 and not stat.S_ISLNK(place.mode):
+        elif place.mode & 0o022:
             finding, command = f"has mode {stat.S_IMODE(place.mode):04o}", f"chmod go-w {path}"
         else:
             continue

@@ -346,6 +346,10 @@ def test_what_a_stranger_sends() -> None:
     for octets in (b"SSH-2.0-OpenSSH\r\n", control.start()[:2] + bytes(200), b"\xff\xff" + control.start()[2:]):
         with pytest.raises(ValueError):
             control.first(octets)
+    management = control.start()[:2] + b"\0\2" + control.start()[4:]
+    for octets in (management, control.start()[:3] + b"\0" + control.start()[4:]):
+        with pytest.raises(ValueError):
+            control.first(octets)
     body = pptp_server.START_REPLY_BODY.pack(0x0100, 1, 0, 3, 3, 0, 1, b"\x1b]0;x\x07", b"\xff\xff\0hidden")
     assert control.started(body) == Started("?]0;x?", "??", 1)
     assert [control.heard(packet) for packet in (b"", b"\x45" + bytes(27), b"\x45" + bytes(19) + b"\x20\x01")] == [
@@ -472,6 +476,9 @@ def test_iptables() -> None:
             "iptables -D mine -s 203.0.113.1/32 -p gre -j DROP",
         )
     ]
+    assert [one[0] for one in rules(iptables=base % "ACCEPT" + "-A mine ! -p gre -j DROP")] == [OK]
+    strict = "-P OUTPUT DROP\n-A OUTPUT -p tcp -j ACCEPT\n-A OUTPUT -m state --state ESTABLISHED -j ACCEPT\n"
+    assert [one[0] for one in rules(iptables=strict, helper=True)] == [WARNING], "a call's first packet is new"
     out = "-A OUTPUT -p tcp -m tcp --dport 1723 -j REJECT --reject-with icmp-port-unreachable"
     assert rules(iptables=base % "ACCEPT" + out)[0][1].startswith("The firewall here drops TCP port 1723: ")
     state = "-A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n-A INPUT -i lo -j ACCEPT\n"

@@ -162,7 +162,8 @@ def _draft(section: Section, others: Sequence[Section], files: Files, path: str)
 def _options(section: Section, draft: Draft, files: Files, path: str) -> None:
     """What pppd was told: the file of all PPTP interfaces, and the interface's own options."""
     reading = Reading(draft, files)
-    there = files.read(OPTIONS) is not None
+    # Another system's file of that name says nothing of it: Debian's pptp-linux has one, without MPPE.
+    there = any(option.name == "mppe" for option in split(files.read(OPTIONS) or b"", OPTIONS))
     if there:
         reading.file(OPTIONS)
     if section.get("pppd_options"):

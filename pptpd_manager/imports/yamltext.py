@@ -9,7 +9,7 @@ from dataclasses import fields
 
 from pptpd_manager import config, document, keys
 from pptpd_manager.config import Config, ConfigError, Problem, TunnelConfig
-from pptpd_manager.document import MappingNode, Node, ScalarNode
+from pptpd_manager.document import MappingNode, Mark, Node, ScalarNode
 
 from .draft import Draft, Hidden, Item, Route, Value
 
@@ -20,6 +20,7 @@ _PLAIN = re.compile(
     r"|[0-9]{1,3}(\.[0-9]{1,3}){3}(/[0-9]{1,2})?"  # 10.0.0.0/8
     r"|require-128|require|optional|off|peer"  # what keys of ours take
 )
+_FLOW = "its tunnels are written in { }; write them in lines, or add what is printed by hand"
 _TEXTS = ("dns", "users", "routes", "pppd-options")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _ORDER = {key.name: index for index, key in enumerate(keys.KEYS)}
@@ -229,10 +230,12 @@ def _inserted(text: str, root: Node | None, lines: list[str]) -> str:
     if not at:
         return "".join([*there, "tunnels:\n", *(f"{line}\n" for line in lines)])
     key, value = found[at[0]]
+    if root is not None and _is_flow(there, root.mark):
+        raise CannotAdd(_FLOW)
     if isinstance(value, MappingNode) and value.pairs:
         first = value.pairs[0][0].mark
-        if there[value.mark.line - 1][value.mark.column - 1] == "{":
-            raise CannotAdd("its tunnels are written in { }; write them in lines, or add what is printed by hand")
+        if _is_flow(there, value.mark):
+            raise CannotAdd(_FLOW)
         end = _end(there, found[at[0] + 1][0].mark.line if at[0] + 1 < len(found) else None)
         indent = " " * (first.column - 1)
         return "".join([*there[:end], *(f"{indent}{line[2:]}\n" for line in lines), *there[end:]])
@@ -241,6 +244,11 @@ def _inserted(text: str, root: Node | None, lines: list[str]) -> str:
         there[key.mark.line - 1] = re.sub(r":\s*\{\s*\}", ":", line, count=1)
     end = key.mark.line
     return "".join([*there[:end], *(f"{line}\n" for line in lines), *there[end:]])
+
+
+def _is_flow(there: Sequence[str], mark: Mark) -> bool:
+    """Whether the mapping that begins there is in { }."""
+    return there[mark.line - 1].startswith("{", mark.column - 1)
 
 
 def _end(there: Sequence[str], following: int | None) -> int:

@@ -185,25 +185,25 @@ def proves(system: str, contents: dict[str, str | bytes]) -> None:
 
 
 @given(made(PPPD), made(PPPD), made(PPPD))
-@settings(max_examples=EXAMPLES)
+@settings(max_examples=EXAMPLES, deadline=None)
 def test_peers(options: bytes, secrets: bytes, more: bytes) -> None:
     proves("peers", {PEER: PTY.encode() + b"name alice\n" + options, CHAP: secrets, "/etc/ppp/options": more})
 
 
 @given(made(KEYS))
-@settings(max_examples=EXAMPLES)
+@settings(max_examples=EXAMPLES, deadline=None)
 def test_networkmanager(content: bytes) -> None:
     proves("networkmanager", {NM: KEYFILE.encode() + content})
 
 
 @given(made(OPENWRT), made(PPPD))
-@settings(max_examples=EXAMPLES)
+@settings(max_examples=EXAMPLES, deadline=None)
 def test_openwrt(content: bytes, options: bytes) -> None:
     proves("openwrt", {UCI: INTERFACE.encode() + content, "/etc/ppp/options.pptp": options})
 
 
 @given(made(SHELL))
-@settings(max_examples=EXAMPLES)
+@settings(max_examples=EXAMPLES, deadline=None)
 def test_scripts(content: bytes) -> None:
     peer = {PEER: f"{PTY}name alice\n", CHAP: f"alice * {SECRET} *\n"}
     proves("peers", {**peer, SCRIPT: content})

@@ -295,7 +295,7 @@ def test_names_that_no_tunnel_can_have() -> None:
 
 
 @given(st.binary(max_size=60) | st.text(alphabet="a \"'\\x0417n#\n\t", max_size=40).map(str.encode))
-@settings(max_examples=EXAMPLES)
+@settings(max_examples=EXAMPLES, deadline=None)
 def test_words_are_those_of_pppd(content: bytes) -> None:
     ours = [word.text.encode(errors="surrogateescape") for word in words(content)]
     assert ours == list(getword.words(content))

@@ -132,6 +132,7 @@ def test_a_rule_into_its_table() -> None:
 
 def test_without_the_options_of_openwrt() -> None:
     found = yaml("openwrt", {FILE: HEAD})
+    assert found == yaml("openwrt", {FILE: HEAD, "/etc/ppp/options.pptp": "lock\nusepeerdns\nrefuse-mschap-v2\n"})
     note = "the encryption is that of OpenWrt's /etc/ppp/options.pptp, which is not here: 128 bits required"
     assert f"    # {note}\n" in found and "    mppe: require-128\n" in found
 

@@ -64,6 +64,11 @@ def test_what_the_defaults_give() -> None:
             '{"tunnels": {"old": {"server": "a.b", "username": "c", "password": "d"}}}',
             "its tunnels are written in { }; write them in lines, or add what is printed by hand",
         ),
+        (
+            '{\n "tunnels": {}\n}\n',
+            "its tunnels are written in { }; write them in lines, or add what is printed by hand",
+        ),
+        ("tunnels: {old: {server: a.b, username: c, password: d}}\n", None),
         (f"tunnels:\n{OLD}...\n", None),
         ("defaults:\n  refuse-mschap-v2: true\ntunnels:\n", None),
     ],
@@ -85,7 +90,7 @@ def test_several() -> None:
 
 
 @given(st.text(max_size=30))
-@settings(max_examples=EXAMPLES)
+@settings(max_examples=EXAMPLES, deadline=None)
 def test_a_text_is_read_back(text: str) -> None:
     node = document.read(f"- {{a: {quoted(text)}}}\n", "f") if "\0" not in text else None
     if node is not None:
@@ -116,3 +121,55 @@ def test_what_the_parser_refuses_becomes_a_note() -> None:
         "mtu not carried over: 9 is not in 576..1500 bytes",
         "users not carried over: what is there cannot be used here",
     ]
+
+
+FRAGMENTS = st.sampled_from(
+    [
+        *(
+            "tunnels:",
+            "defaults:",
+            "\n",
+            "\r\n",
+            " ",
+            "  ",
+            "\u2028",
+            "\x85",
+            "# x",
+            "{",
+            "}",
+            "[",
+            "]",
+            "---\n",
+            "...\n",
+        ),
+        *(
+            OLD,
+            "tunnels: {}",
+            "tunnels: |\n",
+            "&a ",
+            "*a",
+            "? ",
+            "'",
+            '"',
+            "\\",
+            "\t",
+            "old: ",
+            "%YAML 1.1\n",
+            "\ufeff",
+        ),
+    ]
+)
+
+
+@given(st.lists(FRAGMENTS, max_size=10).map("".join))
+@settings(max_examples=EXAMPLES, deadline=None)
+def test_no_text_is_spoilt(text: str) -> None:
+    """It is added to, or it is said why not."""
+    try:
+        new, _ = added(text, "f", [draft()])
+    except (CannotAdd, ConfigError):
+        return
+    old = parse(text, "f").tunnels if document.read(text, "f") else {}
+    assert list(parse(new, "f").tunnels) == [*old, "new"]
+    lines = {line for line in text.splitlines() if "{" not in line}
+    assert lines <= set(new.splitlines())

@@ -73,8 +73,8 @@ def printable(text: str, longest: int = 120) -> str:
 DOCTOR = "; more is told by: pptpctl doctor {name}"  # the end of the advice where a look around helps
 _LOG = "See: pptpctl logs {name}"
 _ADMINISTRATOR = "Ask the server's administrator"
-_AGAIN = "then run: systemctl start pptp@{name}"
-_NOW = "then run: systemctl restart pptp@{name}"
+_AGAIN = "then run: pptpctl up {name}"
+_NOW = "then run: pptpctl reconnect {name}"
 
 # --- before anything is sent ---
 NOT_CONFIGURED = Reason(
@@ -82,14 +82,14 @@ NOT_CONFIGURED = Reason(
     Phase.BEFORE,
     Retry.NEVER,
     "The tunnel is not in the configuration.",
-    "Add it under 'tunnels:' and run: systemctl reload pptp-manager",
+    "Add it under 'tunnels:' and run: pptpctl reload",
 )
 BAD_CONFIGURATION = Reason(
     "bad-configuration",
     Phase.BEFORE,
     Retry.NEVER,
     "The configuration has errors.",
-    "Mend the file and run: systemctl reload pptp-manager",
+    "Mend the file and run: pptpctl reload",
 )
 NO_NETWORK = Reason("no-network", Phase.BEFORE, Retry.NETWORK, "There is no network.", "See: ip address; ip route")
 NO_ROUTE = Reason(
@@ -175,14 +175,14 @@ PASSWORD_UNANSWERED = Reason(
     Phase.BEFORE,
     Retry.NEVER,
     "Nobody gave the password when it was asked for.",
-    "Be there with systemd-tty-ask-password-agent, and run: systemctl start pptp@{name}",
+    "On a terminal, which asks for it, run: pptpctl up {name}",
 )
 PASSWORD_CANCELLED = Reason(
     "password-cancelled",
     Phase.BEFORE,
     Retry.NEVER,
     "Whoever was asked for the password did not want to give it.",
-    "To be asked again, run: systemctl start pptp@{name}",
+    "To be asked again, run: pptpctl up {name}",
 )
 
 # --- this machine ---
@@ -668,7 +668,7 @@ LINK_TAKEN_DOWN = Reason(
     Phase.END,
     Retry.SOON,
     "The interface was taken down from outside.",
-    "To stop the tunnel use: systemctl stop pptp@{name}",
+    "To stop the tunnel use: pptpctl down {name}",
 )
 IDLE_TIME = Reason(
     "idle-time", Phase.END, Retry.SOON, "pppd ended the idle link.", "Take 'idle' out of 'pppd-options:'"
@@ -688,7 +688,7 @@ TRAFFIC_LIMIT = Reason(
     "Take 'maxoctets' out of 'pppd-options:'",
 )
 CONFIGURATION_CHANGED = Reason("configuration-changed", Phase.END, Retry.SOON, "The configuration was changed.", "")
-STOPPED = Reason("stopped", Phase.END, Retry.NEVER, "The tunnel was stopped.", "Run: systemctl start pptp@{name}")
+STOPPED = Reason("stopped", Phase.END, Retry.NEVER, "The tunnel was stopped.", "Run: pptpctl up {name}")
 HUNG_UP = Reason("hang-up", Phase.END, Retry.SOON, "The call ended without a reason.", _LOG + DOCTOR)
 UNKNOWN = Reason("unknown", Phase.END, Retry.SOON, "pppd ended for a reason that it did not tell.", _LOG + DOCTOR)
 

@@ -32,7 +32,7 @@ def problems(world: World) -> list[str]:
 def test_dial_of_a_tunnel_that_is_not_configured(up: World) -> None:
     run = up.set_unit("other", "activating", "start", new_run=True)
     sentence = f"The tunnel is not in the configuration. (in {up.config}: office, home)"
-    advice = "Add it under 'tunnels:' and run: systemctl reload pptp-manager"
+    advice = "Add it under 'tunnels:' and run: pptpctl reload"
     assert up.dial("other", run) == f"exit 78 {sentence} {advice}"
     up.ended("other", run, status="78")
     up.set_unit("other", "failed", "failed")
@@ -50,7 +50,7 @@ def test_broken_at_the_start(bare: World) -> None:
     assert bare.call("ListTunnels") == []
     run = bare.set_unit("office", "activating", "start", new_run=True)
     sentence = f"The configuration has errors. ({found[0]} and 1 more)"
-    advice = "Mend the file and run: systemctl reload pptp-manager"
+    advice = "Mend the file and run: pptpctl reload"
     assert bare.dial("office", run) == f"exit 78 {sentence} {advice}"
     bare.ended("office", run, status="78")
     bare.set_unit("office", "failed", "failed")
@@ -73,7 +73,7 @@ def test_a_file_that_others_can_read(bare: World) -> None:
     assert found == f"{bare.config}: has mode 0644, so others can use it; run: chmod 600 {bare.config}"
     assert problems(bare) == [found]
     run = bare.set_unit("office", "activating", "start", new_run=True)
-    text = f"The configuration has errors. ({found}) Mend the file and run: systemctl reload pptp-manager"
+    text = f"The configuration has errors. ({found}) Mend the file and run: pptpctl reload"
     assert bare.dial("office", run) == f"exit 78 {text}"
     bare.expected = [f"ERROR: {found}", f"ERROR: tunnel office: failed: {text}"]
 

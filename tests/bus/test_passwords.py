@@ -373,7 +373,7 @@ def test_a_stop_takes_the_question_back(bare: World) -> None:
     bare.begin("Disconnect", "office")
     bare.wait_for_order("StopUnit", QUESTION, "replace")
     assert bare.error(connect) == RemoteError(
-        ERROR + "Stopped", "tunnel 'office': The tunnel was stopped. Run: systemctl start pptp@office"
+        ERROR + "Stopped", "tunnel 'office': The tunnel was stopped. Run: pptpctl up office"
     )
     bare.ended("office", run)
     bare.set_unit("office", "inactive", "dead")

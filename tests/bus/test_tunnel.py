@@ -149,7 +149,7 @@ def test_a_client_that_leaves_before_the_reply_harms_nobody(up: World) -> None:
 def test_wrong_password(up: World) -> None:
     """Once more after the first time: a server may err. Then no more: accounts get locked."""
     sentence = "The server refuses the user name or the password."
-    advice = "Check 'username:', 'domain:' and the password, then run: systemctl start pptp@office"
+    advice = "Check 'username:', 'domain:' and the password, then run: pptpctl up office"
     refused = RemoteError(ERROR + "WrongPassword", f"tunnel 'office': {sentence} {advice}")
     run, connect = up.connecting("office")
     up.journal("pppd: CHAP authentication failed", "pppd: Exit.")

@@ -791,7 +791,7 @@ def test_required_mppe_never_falls_back() -> None:
 
 def test_a_tunnel_that_is_not_configured_is_refused() -> None:
     story = Story(None).then(DialAsked("r1"))
-    advice = "Add it under 'tunnels:' and run: systemctl reload pptp-manager"
+    advice = "Add it under 'tunnels:' and run: pptpctl reload"
     assert Answer("r1", GiveUp(CONFIG, f"The tunnel is not in the configuration. {advice}")) in story.actions
     assert story.state() is State.FAILED
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from . import secretsfile
 from .draft import Draft, Files, Place
-from .pppoptions import OPTIONS, Option, Reading
+from .pppoptions import Option
+from .reading import OPTIONS, Reading
 
 DIRECTORY = "/etc/ppp/peers"
 

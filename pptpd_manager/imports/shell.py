@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from types import MappingProxyType
+
+from .condition import When, either
+from .shelltokens import Token, tokens
 
 MOST_COMMANDS = 2000  # that a script is written out to
 MOST_CHARACTERS = 1 << 18  # of a script
 MOST_OPEN = 50  # ifs, loops and groups in each other
 _LONGEST = 1000  # word, with its variables put in
-_OPERATORS = ("&&", "||", ";;", ";", "&", "|", "(", ")", "\n")
-_REDIRECTION = re.compile(r"(?:\d*|&)(?:>>|>\||<>|>&|<&|>|<(?!<))")
-_HERE = re.compile(r"\d*<<(-?)[ \t]*(['\"\\]?)(\w+)['\"]?")
 _VARIABLE = re.compile(r"\$(?:(\w)(?!\w)|(\w+)|\{(\w+)(?:[:%#/-][^}]*)?\}|([@*#?$!-]))")
 _ASSIGNMENT = re.compile(r"(\w+)=(.*)", re.DOTALL)
 _TESTS = ("[", "[[", "test")
@@ -39,49 +38,12 @@ PPP: Mapping[str, str] = MappingProxyType(
 
 
 @dataclass(frozen=True)
-class When:
-    """For which peers: those that match one of `only` (None: any) and none of `but`. sure: on no other condition."""
-
-    only: tuple[str, ...] | None = None
-    but: tuple[str, ...] = ()
-    sure: bool = True
-
-    def holds(self, peer: str) -> bool:
-        """Whether a peer of that name is meant."""
-        chosen = self.only is None or any(fnmatchcase(peer, pattern) for pattern in self.only)
-        return chosen and not any(fnmatchcase(peer, pattern) for pattern in self.but)
-
-    def also(self, other: When) -> When:
-        """Both conditions."""
-        if self.only is None or other.only is None:
-            only = other.only if self.only is None else self.only
-        else:
-            only = tuple(name for name in self.only if other.holds(name))
-        return When(only, tuple(dict.fromkeys((*self.but, *other.but))), self.sure and other.sure)
-
-    def negated(self) -> When:
-        """The other peers. Of what is not known nothing follows."""
-        if not self.sure or (self.only is not None and self.but):
-            return When(sure=False)
-        if self.only is None:
-            return When(self.but) if self.but else When(())
-        return When(but=self.only)
-
-
-@dataclass(frozen=True)
 class Command:
     """A simple command with its variables put in. "$?" stands for what is not known."""
 
     words: tuple[str, ...]
     line: int
     when: When
-
-
-@dataclass(frozen=True)
-class _Token:
-    text: str
-    line: int
-    operator: bool = False
 
 
 @dataclass
@@ -130,9 +92,9 @@ class _Walk:
 def commands(text: str, special: Mapping[str, str]) -> list[Command]:
     """The simple commands of a script. special: its variables -> what we call them."""
     walk = _Walk(special)
-    words: list[_Token] = []
+    words: list[Token] = []
     pattern = False  # the patterns of a case come next
-    for token in itertools.chain(_tokens(text[:MOST_CHARACTERS]), [_Token("\n", 0, True)]):
+    for token in itertools.chain(tokens(text[:MOST_CHARACTERS]), [Token("\n", 0, True)]):
         if len(walk.frames) > MOST_OPEN:
             break
         if pattern:
@@ -150,7 +112,7 @@ def commands(text: str, special: Mapping[str, str]) -> list[Command]:
     return walk.found
 
 
-def _case(walk: _Walk, words: Sequence[_Token]) -> bool:
+def _case(walk: _Walk, words: Sequence[Token]) -> bool:
     """Whether that is the head of a case, `case SUBJECT in`; then its frame knows the subject."""
     frame = walk.frames[-1] if walk.frames else None
     if not frame or frame.kind != "case" or frame.subject or len(words) != 2 or words[1].text != "in":
@@ -159,76 +121,7 @@ def _case(walk: _Walk, words: Sequence[_Token]) -> bool:
     return True
 
 
-def _tokens(text: str) -> Iterator[_Token]:
-    """Words and operators; comments, redirections and here-documents are left out."""
-    at, line = 0, 1
-    heres: list[str] = []
-    while at < len(text):
-        c = text[at]
-        if c == "\\" and text[at + 1 : at + 2] == "\n":
-            at, line = at + 2, line + 1
-        elif c in " \t\r":
-            at += 1
-        elif c == "#":
-            at = _find(text, "\n", at)
-        elif match := _HERE.match(text, at):
-            heres.append(match[3])
-            at = match.end()
-        elif match := _REDIRECTION.match(text, at):
-            at = match.end()
-            while text[at : at + 1] in (" ", "\t", "&"):
-                at += 1
-            at = _word(text, at)
-        elif operator := next((each for each in _OPERATORS if text.startswith(each, at)), ""):
-            yield _Token(operator, line, True)
-            at, line = at + len(operator), line + operator.count("\n")
-            while operator == "\n" and heres:
-                end = re.compile(rf"^\t*{heres.pop(0)}$", re.MULTILINE).search(text, at)
-                after = end.end() if end else len(text)
-                at, line = after, line + text.count("\n", at, after)
-        else:
-            end_of_word = max(_word(text, at), at + 1)
-            yield _Token(_unquoted(text[at:end_of_word]), line)
-            line += text.count("\n", at, end_of_word)
-            at = end_of_word
-
-
-def _find(text: str, what: str, at: int) -> int:
-    """Where that is from there on; the end when it is not."""
-    found = text.find(what, at)
-    return len(text) if found < 0 else found
-
-
-def _word(text: str, at: int) -> int:
-    """The end of the word that begins there."""
-    while at < len(text) and text[at] not in " \t\r\n;&|()<>":
-        c = text[at]
-        if c == "\\":
-            at += 2
-        elif c in "'\"`":
-            at = _closing(text, at + 1, c) + 1
-        elif text.startswith(("$(", "${"), at):
-            at = _find(text, ")" if text[at + 1] == "(" else "}", at) + 1
-        else:
-            at += 1
-    return min(at, len(text))
-
-
-def _closing(text: str, at: int, quote: str) -> int:
-    """Where the quote is closed."""
-    while at < len(text) and text[at] != quote:
-        at += 2 if text[at] == "\\" and quote != "'" else 1
-    return at
-
-
-def _unquoted(word: str) -> str:
-    """The word without its quotes; what a command would have written is "$?"."""
-    if "`" in word or "$(" in word:
-        return "$?"
-    return re.sub(r"""\\(.)|'([^']*)'|["']""", lambda match: match[1] or match[2] or "", word, flags=re.DOTALL)
-
-
-def _keyword(walk: _Walk, token: _Token) -> None:
+def _keyword(walk: _Walk, token: Token) -> None:
     """Take a reserved word at the beginning of a command."""
     word = token.text
     if word in _BEGIN:
@@ -254,7 +147,7 @@ def _keyword(walk: _Walk, token: _Token) -> None:
     walk.last = When()
 
 
-def _pattern(walk: _Walk, words: list[_Token], token: _Token) -> bool:
+def _pattern(walk: _Walk, words: list[Token], token: Token) -> bool:
     """Take a word or an operator where a case has its patterns; whether they go on."""
     if not token.operator and token.text == "esac" and not words:
         _keyword(walk, token)
@@ -275,7 +168,7 @@ def _pattern(walk: _Walk, words: list[_Token], token: _Token) -> bool:
     return False
 
 
-def _operator(walk: _Walk, token: _Token) -> bool:
+def _operator(walk: _Walk, token: Token) -> bool:
     """Take what stands between commands; whether the patterns of a case follow."""
     if token.text == "&&":
         walk.chain = walk.chain.also(walk.last)
@@ -290,22 +183,14 @@ def _operator(walk: _Walk, token: _Token) -> bool:
     elif token.text == "(" or (token.text == ")" and walk.frames and walk.frames[-1].kind == "("):
         _keyword(walk, token)
     elif walk.testing and token.text != "|":
-        walk.last = _any([*walk.ors, walk.chain.also(walk.last)])
+        walk.last = either([*walk.ors, walk.chain.also(walk.last)])
         walk.ors, walk.chain = [], When()
     else:
         walk.chain = walk.last = When()
     return False
 
 
-def _any(conditions: Sequence[When]) -> When:
-    """That one of them holds."""
-    if len(conditions) == 1:
-        return conditions[0]
-    names = [one.only for one in conditions if one.only is not None and one.sure and not one.but]
-    return When(tuple(itertools.chain(*names))) if len(names) == len(conditions) else When(sure=False)
-
-
-def _simple(walk: _Walk, tokens: Sequence[_Token]) -> None:
+def _simple(walk: _Walk, tokens: Sequence[Token]) -> None:
     """Take a simple command."""
     if not tokens:
         return

@@ -10,7 +10,8 @@ from ipaddress import ip_network
 
 from . import routecommands
 from .draft import Draft, Files, Place, Route, number, word_set
-from .pppoptions import Reading, split
+from .pppoptions import split
+from .reading import Reading
 
 FILE = "/etc/config/network"
 OPTIONS = "/etc/ppp/options.pptp"  # which its pptp.sh names to pppd; `mppe required` is in it

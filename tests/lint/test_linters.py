@@ -26,7 +26,8 @@ PURE = (
     *("diagnosis", "events", "tunnel", "machine", "verdict", "link", "ending"),
     *("doctor.finding", "doctor.control", "doctor.way", "doctor.programs", "doctor.kernel", "doctor.sysoptions"),
     *("doctor.manager", "doctor.network", "doctor.firewall"),
-    *("imports.draft", "imports.yamltext", "imports.words", "imports.pppoptions", "imports.secretsfile"),
+    *("imports.draft", "imports.yamltext", "imports.words", "imports.pppoptions", "imports.reading"),
+    *("imports.secretsfile", "imports.condition", "imports.shelltokens"),
     *("imports.peers", "imports.shell", "imports.routecommands", "imports.ipup", "imports.rcd"),
     *("imports.networkmanager", "imports.uci", "imports.systems"),
 )

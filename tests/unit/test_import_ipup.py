@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from pptpd_manager.imports import ipup, rcd, shell
+from pptpd_manager.imports.condition import When
 from pptpd_manager.imports.routecommands import Added, Other, read
-from pptpd_manager.imports.shell import Command, When, commands
+from pptpd_manager.imports.shell import Command, commands
 from unit.imported import Memory, config, drafts, yaml
 
 SCRIPT = "/etc/ppp/ip-up.d/50routes"

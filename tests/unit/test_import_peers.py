@@ -179,7 +179,7 @@ def test_every_option_of_pppd_is_read_with_its_arguments() -> None:
             ("last", 0),
         ], name
         assert next(pppoptions.split(content, "f")).known or name == "name"
-    assert options.TAKEN.keys().isdisjoint(pppoptions._ONE - {"chap-secrets", "pap-secrets"})
+    assert options.TAKEN.keys().isdisjoint(pppoptions.ONE - {"chap-secrets", "pap-secrets"})
 
 
 def test_included_files() -> None:

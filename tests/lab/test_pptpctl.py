@@ -62,9 +62,7 @@ def test_up_reconnect_down() -> None:
     out = pptpctl("up", "work")
     lines = out.splitlines()
     assert re.fullmatch(UP, f"{lines[-1]}\n"), out
-    steps = [line.removeprefix("work: ") for line in lines]
-    told = [step for step in steps if step in ("resolving vpn.example.com", "dialling 203.0.113.1", "authenticating")]
-    assert "dialling 203.0.113.1" in told and "authenticating" in told, out
+    assert "work: dialling 203.0.113.1" in lines, out
     assert lab.passes()
     assert re.search(UP, pptpctl("reconnect", "work"))
     assert lab.passes()
@@ -77,7 +75,8 @@ def test_up_reconnect_down() -> None:
 def test_the_progress_at_a_terminal() -> None:
     """One line that is written anew, and at the end what has come of it."""
     with at_a_terminal("up", "work") as seen:
-        seen.wait_for("work: authenticating")
+        with lab.drop(lab.GRE):
+            seen.wait_for("work: authenticating")
         assert seen.status() == 0, seen.text
     assert "\033[1A\r\033[J" in seen.text
     assert re.search(r"\033\[Jwork: \033\[32mup on pptp-work, .*\033\[0m\r\n$", seen.text), seen.text

@@ -102,7 +102,7 @@ def test_a_server_that_is_silent() -> None:
 
 
 def test_ctrl_c_leaves_the_tunnel_alone() -> None:
-    with at_a_terminal("up", "work") as seen:
+    with lab.drop(lab.GRE), at_a_terminal("up", "work") as seen:
         seen.wait_for("work: (dialling|calling|authenticating)")
         seen.press("\x03")
         assert seen.status() == 130, seen.text

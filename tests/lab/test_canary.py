@@ -196,10 +196,11 @@ def refused(watch: Watch, source: str) -> None:
         assert start.wait(60) == 1
         passwords.reply(watch.passwords[0])
     else:
-        assert watch.run("busctl", "call", *lab.BUS, "Connect", "s", "work") == 1
+        assert watch.run("pptpctl", "up", "work") == 5
     lab.wait_for(lambda: lab.active("work") == "failed", "given up", 60)
     assert lab.last_error("work")[0] == "wrong-password"
     watch.run("systemctl", "status", "pptp@work")
+    assert watch.run("pptpctl", "status", "work") == 0
 
 
 def connected(watch: Watch, source: str) -> int:
@@ -263,6 +264,10 @@ def searched(watch: Watch, *, debugged: bool) -> None:
         watch.run("busctl", "call", *lab.BUS[:2], *method.rpartition(".")[::2])
     for words in (("status", "-n", "1000"), ("show",), ("cat",)):
         watch.run("systemctl", *words, "--no-pager", "pptp@work", "pptp-manager")
+    for command in ("status", "logs", "doctor"):
+        watch.run("pptpctl", command, "work")
+        watch.run("pptpctl", command, "--json", "work")
+    assert watch.run("pptpctl", "check") == 0
     journal = subprocess.run(["journalctl", "-o", "export", "--no-pager"], capture_output=True, check=True).stdout
     assert b"sent [CHAP Response" in journal and b"password ??????" in journal, "pppd was told to tell everything"
     own = lab.journalctl("-o", "cat", "-u", "pptp-manager", f"--since=@{watch.since:.6f}")

@@ -18,6 +18,7 @@ from pptpd_manager.callback import guarded
 from pptpd_manager.callouts import Callouts
 from pptpd_manager.engine import Edges, Engine
 from pptpd_manager.events import Configured
+from pptpd_manager.failures import Failures
 from pptpd_manager.keptfiles import KeptFiles
 from pptpd_manager.logind import Logind
 from pptpd_manager.names import Names
@@ -80,6 +81,7 @@ class _Daemon:
             nft=self._nft,
             names=Names(self._con, transient, files, runtime),
             callouts=Callouts(transient, files, runtime),
+            failures=Failures(files, runtime),
             clock=time.monotonic,
         )
         self._engine = Engine(edges)

@@ -21,6 +21,7 @@ from pptpd_manager.config import Config, TunnelConfig, interface_name
 from pptpd_manager.conntrack import untracked
 from pptpd_manager.diagnosis import Exit
 from pptpd_manager.events import Action, Event, Moment
+from pptpd_manager.failures import Failures
 from pptpd_manager.knock import knock
 from pptpd_manager.labels import unit_name
 from pptpd_manager.machine import DIALLED, step
@@ -74,6 +75,7 @@ class Edges:
     nft: Nft
     callouts: Callouts
     names: Names
+    failures: Failures
     clock: Callable[[], float]  # monotonic seconds
 
 
@@ -149,6 +151,8 @@ class Engine:
             if isinstance(action, events.Answer):  # and a main process for this
                 self._answer(name, action)
         self._sync_passwords(before, after)  # whoever hears of a stop finds nothing left
+        if after.failure is not before.failure:
+            self._edges.failures.note(name, after.failure)
         self._log(before, after)
         self._edges.names.stepped(before, after)
         if self.observer and before != after:
@@ -186,7 +190,13 @@ class Engine:
         link = self._edges.netlink.links().get(interface_name(name))
         online = self._edges.netlink.online
         self.tunnels[name] = made = Tunnel(
-            name, absent=self._absent, online=online, asleep=self._asleep, link=link, unclamped=self._unclamped
+            name,
+            absent=self._absent,
+            online=online,
+            asleep=self._asleep,
+            link=link,
+            unclamped=self._unclamped,
+            failure=self._edges.failures.recall(name),
         )
         return made
 
@@ -205,6 +215,7 @@ class Engine:
             del self.tunnels[name]
             self._stops.discard(name)
             del self._halts[name]
+            self._edges.failures.note(name, None)
             self._edges.processes.forget(name)
             self._paths.forget(name)
             self._bounds.forget(name)
@@ -332,11 +343,16 @@ class Engine:
         for name in self._edges.passwords.tunnels():
             if name not in self._due:
                 self._forget_password(name)
+        self._edges.failures.keep(set(self.tunnels))
         self._edges.callouts.begin(self.tunnels)
         self.sync_routes()
         self._sync_clamp()
         self._bounds.sync(self.tunnels.values(), self._paths.to)
         self._edges.names.attach(self.tunnels, self._names_changed)
+
+    def failed_at(self, name: str) -> int:
+        """When the tunnel last failed, in microseconds since 1970; 0 if it has not."""
+        return self._edges.failures.when(name)
 
     # --- name servers ---
 

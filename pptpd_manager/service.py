@@ -53,13 +53,12 @@ class _Waiting:
 
 @dataclass
 class _Times:
-    """When the tunnel's state and its last failure began and its next attempt will; microseconds since 1970.
+    """When the tunnel's state began and its next attempt will; microseconds since 1970.
 
     bothered: see questions.py; monotonic seconds.
     """
 
     since: int
-    failed: int = 0
     next: int = 0
     bothered: float | None = None
 
@@ -117,8 +116,6 @@ class Service:
         times = self._times.setdefault(name, _Times(_now()))
         if before.state is not after.state:
             times.since = _now() if after.up_since is None else _now() - self._age(after)
-        if after.failure is not before.failure:
-            times.failed = _now()
         if after.not_before != before.not_before:
             times.next = _now() + round((after.not_before - self._engine.clock()) * 1e6)
         times.bothered = questions.bothered(before, after, times.bothered, self._engine.clock())
@@ -407,17 +404,17 @@ class Service:
             "Since": times.since,
             "Routes": sorted(mine),
             "Dns": _dns(self._engine.names.standing(name)),
-            "LastError": self._last_error(t, times),
+            "LastError": self._last_error(t),
             "NextAttempt": times.next if pausing else 0,
             "NextAttemptMonotonic": round(t.not_before * 1e6) if pausing else 0,
             "ReceivedBytes": lambda: _counter(name, "rx_bytes"),
             "SentBytes": lambda: _counter(name, "tx_bytes"),
         }
 
-    def _last_error(self, t: Tunnel, times: _Times) -> tuple[str, str, str, int]:
+    def _last_error(self, t: Tunnel) -> tuple[str, str, str, int]:
         if not t.failure:
             return "", "", "", 0
-        return t.failure.reason.name, t.failure.sentence, t.advice(t.failure), times.failed
+        return t.failure.reason.name, t.failure.sentence, t.advice(t.failure), self._engine.failed_at(t.name)
 
 
 def _dns(standing: Standing) -> dict[str, GLib.Variant]:

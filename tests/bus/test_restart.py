@@ -131,6 +131,27 @@ def test_a_unit_that_failed_meanwhile(up: World) -> None:
     assert up.dial("office", up.set_unit("office", "activating", "start", new_run=True)).startswith("dial ")
 
 
+@pytest.mark.parametrize("active", ["failed", "inactive"])
+def test_why_a_tunnel_failed_is_known_to_the_next_manager(bare: World, active: str) -> None:
+    bare.configure(CONFIG.replace("routes:", "persist: false\n    routes:", 1))
+    bare.start()
+    run = bare.bring_up("office")
+    bare.journal("pppd: Modem hangup", "pppd: Exit.")
+    bare.link_down("office")
+    bare.ended("office", run, status="16")
+    until(lambda: bare.state("office") == "failed", "the reason")
+    bare.main_ended("office", 1, 69)
+    bare.set_unit("office", active, "failed" if active == "failed" else "dead")
+    until(lambda: bare.state("office") != "failed" or active == "failed", "the unit to be reset")
+    before = bare.properties("office")["LastError"]
+    assert before[0] == "peer-hung-up" and before[3] > 0
+    crash(bare)
+    bare.start()
+    assert bare.properties("office")["LastError"] == before
+    assert bare.state("office") == ("failed" if active == "failed" else "idle")
+    bare.expected = [line for line in bare.log().splitlines() if line.startswith("ERROR: tunnel office: failed: ")]
+
+
 def test_a_unit_that_was_stopped_while_it_failed_meanwhile(up: World) -> None:
     """systemd leaves it failed; nothing was given up, and no manager was there to say so."""
     up.bring_up("office")

@@ -66,6 +66,7 @@ class Failures:
             }
         except FileNotFoundError:
             return {}
-        except (OSError, ValueError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             log.warning("why the tunnels were down is lost: %s", error)
+            self._files.remove(self._path)
             return {}

@@ -19,7 +19,8 @@ def fill(directory: Path, how: str) -> None:
     """Put that in the place of each file that the manager knows there."""
     directory.mkdir(mode=0o700)
     places = [directory / f"{name}.{suffix}" for name in ("office", "gone", "x\x1b[31m\nx") for suffix in SUFFIXES]
-    for path in [*places, directory / "accepted.yaml", directory / "accepted.new", directory / "nftables"]:
+    names = ("accepted.yaml", "accepted.new", "failures", "failures.new", "nftables")
+    for path in [*places, *(directory / name for name in names)]:
         if how == "directory":
             path.mkdir()
         elif how == "fifo":

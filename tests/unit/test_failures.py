@@ -40,7 +40,17 @@ def test_of_the_last_one_no_file_is_left(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "[]", "{", '{"work": 1}', '{"work": ["call-busy", "", "soon"]}', '{"work": ["call-busy"]}', "\udcff"],
+    [
+        "",
+        "[]",
+        "{",
+        '{"work": 1}',
+        '{"work": ["call-busy", "", "soon"]}',
+        '{"work": ["call-busy"]}',
+        "[" * 200_000,
+        '{"work": ["call-busy", "", Infinity]}',
+        "\udcff",
+    ],
 )
 def test_a_file_that_another_program_wrote_is_told_and_not_used(
     tmp_path: Path, text: str, caplog: pytest.LogCaptureFixture
@@ -48,7 +58,7 @@ def test_a_file_that_another_program_wrote_is_told_and_not_used(
     (tmp_path / "failures").write_bytes(text.encode(errors="surrogateescape"))
     (tmp_path / "failures").chmod(0o600)
     assert failures(tmp_path).recall("work") is None
-    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert [record.levelname for record in caplog.records] == ["WARNING"] and list(tmp_path.iterdir()) == []
 
 
 def test_a_reason_of_another_version_is_none(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

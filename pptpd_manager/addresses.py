@@ -36,7 +36,8 @@ _UNROUTED = (
     r"(?!2(?:2[4-9]|3[0-9])\.[0-9.]*(?:/(?:[4-9]|[123][0-9]))?$)"
 )
 HOST_NAME = rf"(?=.{{1,253}}\.?$){_LABEL.pattern}(?:\.{_LABEL.pattern})*\.?"
-ADDRESS = f"(?:{_IPV4}|{_IPV6}(?:%.+)?)"
+ADDRESS = f"(?:{_IPV4}|{_IPV6})"
+ZONED = f"(?:{_IPV4}|{_IPV6}(?:%.+)?)"
 SELECTOR = f"(?:{_IPV4}(?:{_LENGTHS[0]})?|{_IPV6}(?:{_LENGTHS[1]})?)"
 PREFIX = _UNROUTED + SELECTOR
 SERVER = rf"(?:(?!0\.|127\.|22[4-9]\.|2[3-5][0-9]\.){_IPV4}|(?!(?:.*\.)?(?:[0-9]+|0[xX][0-9A-Fa-f]*)\.?$){HOST_NAME})"
@@ -117,6 +118,13 @@ def domain(text: str) -> str:
 
 def address(text: str) -> IPv4Address | IPv6Address:
     """The address of "10.9.0.100" or "2001:db8::1"."""
+    if "%" in text:
+        raise BadText(f"{show(text)}: leave out the % and what follows; the interface is the tunnel's")
+    return zoned(text)
+
+
+def zoned(text: str) -> IPv4Address | IPv6Address:
+    """As address(), also of "fe80::1%eth0", which says by which interface (RFC 4007)."""
     try:
         return ip_address(text)
     except ValueError:
@@ -147,8 +155,8 @@ def _network(text: str) -> IPv4Network | IPv6Network:
     if text == "default":
         raise BadText("write default-route: true")
     try:
-        first = ip_address(address_text)
-    except ValueError:
+        first = address(address_text)
+    except BadText:
         raise BadText(_not_a_prefix(text)) from None
     if slash and not (re.fullmatch(r"0|[1-9][0-9]{0,2}", length_text) and int(length_text) <= first.max_prefixlen):
         raise BadText(_not_a_prefix(text))

@@ -97,7 +97,7 @@ def _server(text: str) -> Address | None:
     if text == "peer":
         return None
     try:
-        return addresses.address(text)
+        return addresses.zoned(text)
     except BadText as error:
         raise BadText(f"{error}, and not 'peer'") from None
 
@@ -119,7 +119,7 @@ def _make(
 
 _DOMAIN: Text[str] = Text("a domain", addresses.domain, schema=matching(addresses.HOST_NAME))
 _SERVER: Text[Address | None] = Text(
-    "an address, or peer", _server, numbers=True, schema=matching(f"peer|{addresses.ADDRESS}")
+    "an address, or peer", _server, numbers=True, schema=matching(f"peer|{addresses.ZONED}")
 )
 DNS: Either[DnsConfig] = Either(
     As(Flag(), lambda peer: DnsConfig(peer=peer)),

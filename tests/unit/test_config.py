@@ -249,6 +249,7 @@ PREFIXES = [
     ("0.0.0.0/0", "write default-route: true"),
     ("default", "write default-route: true"),
     ("fe80::/10", "fe80::/10 is link-local: every link has its own"),
+    ("2001:db8::1%eth0", f"'2001:db8::1%eth0' is not {PREFIX}"),
     ("ff02::1", "ff02::1/128 is a multicast prefix"),
     ("2001:db8::1/32", "2001:db8::1/32 has host bits set; did you mean 2001:db8::/32 or 2001:db8::1/128?"),
     ("2001:db8::/129", f"'2001:db8::/129' is not {PREFIX}"),
@@ -313,6 +314,11 @@ ROUTING = [
         "42: tunnels.work.routes[0].table: 4294967296 is not a routing table; a number, 1..4294967295",
     ),
     ("routes: [{prefix: 10.0.0.0/8, source: 10.9}]", "43: tunnels.work.routes[0].source: '10.9' is not an IP address"),
+    (
+        "routes: [{prefix: 'fd00::/8', source: 'fe80::1%eth0'}]",
+        "43: tunnels.work.routes[0].source: 'fe80::1%eth0': leave out the % and what follows; the interface is the "
+        "tunnel's",
+    ),
     (
         'routes: [{prefix: 10.0.0.0/8, source: "fd00::1"}]',
         "14: tunnels.work.routes[0]: the source fd00::1 is not of the same family as 10.0.0.0/8",

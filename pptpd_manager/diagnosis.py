@@ -353,7 +353,7 @@ def _silence(lines: tuple[Line, ...], facts: Circumstances) -> Reason:
     if _logged(lines, "pppd", _LOGGED_IN):
         if facts.mppe and not _logged(lines, "pppd", _ENCRYPTED):
             return reasons.MPPE_SILENT
-        return reasons.TIMED_OUT if _logged(lines, "pppd", _ADDRESSED) else reasons.IPCP_SILENT
+        return reasons.CONNECT_TIMEOUT if _logged(lines, "pppd", _ADDRESSED) else reasons.IPCP_SILENT
     if _logged(lines, "pptp", _CALL_UP):
         if not _logged(lines, "pppd", _SILENT):
             return reasons.AUTH_SILENT  # pppd gives LCP up before connect-timeout, see pppd.py: so LCP was up

@@ -458,8 +458,8 @@ PPP_REFUSED = Reason(
     "The server ended the call before the link was up.",
     "See the server's log",
 )
-TIMED_OUT = Reason(
-    "timed-out",
+CONNECT_TIMEOUT = Reason(
+    "connect-timeout",
     Phase.LINK,
     Retry.SOON,
     "The link was not up within connect-timeout.",

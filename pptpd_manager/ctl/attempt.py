@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from gi.repository import Gio, GLib
@@ -189,8 +189,7 @@ class Attempt:
 
         def looked(properties: dict[str, Any]) -> None:
             self.admitted |= self.course.change(properties)
-            reason = outcome.status is Exit.TIMED_OUT and self.course.failure(outcome.error)  # connect-timeout's
-            self._end(replace(outcome, status=Exit.DOWN) if reason else outcome)
+            self._end(outcome)
 
         self.asking = False
         seen, unseen = self._loop.guarded(looked), self._loop.guarded(lambda _error: self._end(outcome))

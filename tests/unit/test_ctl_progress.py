@@ -77,7 +77,7 @@ def test_prospect(properties: dict[str, Any], expected: str) -> None:
 
 def test_failure() -> None:
     """The last one, if that is what the error is about, and not that the manager has lost its patience."""
-    course = Course({"LastError": ("timed-out", "It was late.", "Raise it", 1)})
+    course = Course({"LastError": ("connect-timeout", "It was late.", "Raise it", 1)})
     assert course.failure("tunnel 'work': It was late. Raise it") == ("It was late.", "Raise it")
     assert course.failure("tunnel 'work' is not up yet, it is waiting") is None
     assert Course({"LastError": ("", "", "", 0)}).failure("tunnel 'work'") is None

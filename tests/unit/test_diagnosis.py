@@ -407,7 +407,7 @@ def test_a_server_that_takes_mppe_down_with_the_session_has_not_refused_it() -> 
         ([START, STARTED, CALLED, LCP_TIMEOUT], reasons.GRE_BLOCKED),
         ([START, STARTED, CALLED, AUTHENTICATED], reasons.MPPE_SILENT),
         ([START, STARTED, CALLED, AUTHENTICATED, ENCRYPTED], reasons.IPCP_SILENT),
-        ([START, STARTED, CALLED, AUTHENTICATED, ENCRYPTED, ADDRESS], reasons.TIMED_OUT),
+        ([START, STARTED, CALLED, AUTHENTICATED, ENCRYPTED, ADDRESS], reasons.CONNECT_TIMEOUT),
     ],
 )
 def test_an_attempt_that_hung_is_told_by_how_far_it_got(lines: list[Line], reason: Reason) -> None:

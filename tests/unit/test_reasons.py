@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pptpd_manager import reasons
+from pptpd_manager import errors, reasons
 from pptpd_manager.diagnosis import CAUSES, ENDINGS
 from pptpd_manager.reasons import Reason
 
@@ -14,7 +14,7 @@ UNIT_ONLY = {
     "ppp-unit-failed": "the kernel would have to run out of units or terminals",
     "no-process": "root may always fork until the machine is out of memory",
     "no-secret": "the option file always has a password",
-    "timed-out": "the link is up but never its routes, which are in one batch",
+    "connect-timeout": "the link is up but never its routes, which are in one batch",
     "address-not-set": "the kernel takes every address",
     "address-forbidden": "with noauth every address of the server is taken",
     "route-refused": "the kernel refuses no route that the configuration can have",
@@ -29,6 +29,12 @@ def test_names_are_stable_words() -> None:
     for name, reason in reasons.REASONS.items():
         assert name == reason.name and name.replace("-", "").isalpha() and name == name.lower()
         assert reason.sentence.endswith(".")
+
+
+def test_no_reason_has_the_name_of_an_error_with_another_meaning() -> None:
+    """Who calls Connect tells by the name alone what it is."""
+    same = {errors.of_reason(name) for name in reasons.REASONS} & errors.MEANINGS.keys()
+    assert same <= {errors.BAD_CONFIGURATION}
 
 
 def test_every_reason_is_given_by_something() -> None:

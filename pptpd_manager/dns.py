@@ -11,6 +11,11 @@ from .values import As, BadText, Either, Fields, Flag, Items, Part, Text, matchi
 
 Address = IPv4Address | IPv6Address
 
+# Why a tunnel's name servers are not asked: what the manager tells, and the doctor advises on.
+NOBODY = "systemd-resolved does not run and resolvconf is not installed"
+NO_SPLIT = "resolvconf cannot have servers for some domains only; systemd-resolved can, and openresolv"
+NONE_NAMED = "the server names none"
+
 
 @dataclass(frozen=True)
 class DnsConfig:

@@ -29,10 +29,6 @@ from pptpd_manager.tunnel import State, Tunnel
 
 log = logging.getLogger(__name__)
 
-NOBODY = "systemd-resolved does not run and resolvconf is not installed"
-NO_SPLIT = "resolvconf cannot have servers for some domains only; systemd-resolved can, and openresolv"
-NONE_NAMED = "the server names none"
-
 
 @dataclass(frozen=True)
 class Record:
@@ -148,7 +144,7 @@ class Names:
         want = wanted(config, peer or ()) if config else None
         way = self._way(config) if config and want else _Way("")
         nothing_named = config and config.dns.peer and peer is not None and not want
-        self._stand(name, want, NONE_NAMED if nothing_named else way.problem, way.through)
+        self._stand(name, want, dns.NONE_NAMED if nothing_named else way.problem, way.through)
         self._resolvconf.want(name, want if way.resolvconf else None)
         self._tell(name, t, want if way.through and not way.resolvconf else None)
 
@@ -208,9 +204,9 @@ class Names:
         if self._resolved.running is not False:
             return _Way("systemd-resolved")
         if self._program is None:
-            return _Way("", NOBODY)
+            return _Way("", dns.NOBODY)
         if not (self._program.openresolv or dns.everything(config.dns, _has_default(config))):
-            return _Way("", NO_SPLIT)
+            return _Way("", dns.NO_SPLIT)
         return _Way(self._program.name, resolvconf=True)
 
     def _resolved_changed(self) -> None:

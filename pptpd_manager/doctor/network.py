@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from pptpd_manager import reasons
+from pptpd_manager.dns import NO_SPLIT, NOBODY, NONE_NAMED
 from pptpd_manager.doctor.finding import Finding, ok, problem, warning
 from pptpd_manager.mtu import ETHERNET, GRE, IP, MPPE, PPP
 from pptpd_manager.reasons import printable
@@ -141,16 +142,7 @@ STUB = "127.0.0.53"
 
 def judge_resolver(resolver: Resolver, names: Sequence[str], dns: Sequence[tuple[str, str]]) -> list[Finding]:
     """How names are resolved here. names: of servers that have to be; dns: tunnels with their own, and its Problem."""
-    found = [
-        problem(
-            "resolver",
-            f"Nobody asks the tunnel's name servers: {trouble}.",
-            "Install or start systemd-resolved or resolvconf.",
-            "systemctl enable --now systemd-resolved",
-        ).of(tunnel)
-        for tunnel, trouble in dns
-        if trouble
-    ]
+    found = [_not_asked(tunnel, trouble).of(tunnel) for tunnel, trouble in dns if trouble]
     if resolver.servers is not None and STUB in resolver.servers and not resolver.resolved:
         found.append(
             problem(
@@ -174,11 +166,23 @@ def judge_resolver(resolver: Resolver, names: Sequence[str], dns: Sequence[tuple
             warning(
                 "resolver",
                 "/etc/resolv.conf names no name server.",
-                f"{names[0]} can be looked up in /etc/hosts only.",
+                f"{names[0]} is looked up in /etc/hosts, and by a name server on this machine if there is one.",
                 f"getent ahostsv4 {names[0]}",
             )
         )
     return found or [ok("resolver", f"Names are looked up by {_by(resolver)}.")]
+
+
+def _not_asked(tunnel: str, trouble: str) -> Finding:
+    """Why nobody asks a tunnel's name servers, as the manager tells it."""
+    if trouble == NONE_NAMED:
+        meaning = "Write their addresses under 'dns:', 'servers:', or leave 'dns:' out."
+        return warning("resolver", "The server names no name servers.", meaning, "man pptp-manager.yaml")
+    meaning, command = "Its log has more.", f"pptpctl logs {tunnel}"
+    if trouble in (NOBODY, NO_SPLIT):
+        meaning = "systemd-resolved can do that; it then looks up all names of this machine."
+        command = "apt install systemd-resolved && systemctl enable --now systemd-resolved"
+    return problem("resolver", f"Nobody asks the tunnel's name servers: {trouble}.", meaning, command)
 
 
 def _asked(resolver: Resolver) -> bool:

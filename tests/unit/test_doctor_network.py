@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from pptpd_manager import VERSION, reasons
+from pptpd_manager.dns import NOBODY, NONE_NAMED
 from pptpd_manager.doctor import control, firewall, manager, network, way
 from pptpd_manager.doctor.control import Started
 from pptpd_manager.doctor.finding import CHECKS, Finding, Result
@@ -569,7 +570,6 @@ def test_another_call_to_the_same_server() -> None:
 
 
 STUB = Resolver(("127.0.0.53",), True, True)
-NOBODY = "systemd-resolved does not run and resolvconf is not installed"
 
 
 @pytest.mark.parametrize(
@@ -608,7 +608,23 @@ NOBODY = "systemd-resolved does not run and resolvconf is not installed"
             [("work", NOBODY)],
             PROBLEM,
             f"Nobody asks the tunnel's name servers: {NOBODY}.",
-            "systemctl enable --now systemd-resolved",
+            "apt install systemd-resolved && systemctl enable --now systemd-resolved",
+        ),
+        (
+            STUB,
+            [],
+            [("work", NONE_NAMED)],
+            WARNING,
+            "The server names no name servers.",
+            "man pptp-manager.yaml",
+        ),
+        (
+            STUB,
+            [],
+            [("work", "No appropriate name servers")],
+            PROBLEM,
+            "Nobody asks the tunnel's name servers: No appropriate name servers.",
+            "pptpctl logs work",
         ),
     ],
 )

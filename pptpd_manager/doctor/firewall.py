@@ -24,6 +24,7 @@ _KNOWN = re.compile(r"\b(established|related|ESTABLISHED|RELATED)\b")
 _STATE = re.compile(r"ct state|--ctstate|--state")
 _ANY = re.compile(r"(counter( packets \d+ bytes \d+)? )?(drop|reject\b.*)")
 _JUMP = re.compile(r"(?:jump|goto|-j|-g) ([^\s,}]+)")
+_NOT_IPV4 = ("ip6 ", "arp ", "bridge ")  # families of tables, and PPTP is IPv4's
 _HANDLE = re.compile(r"\s*# handle (\d+)$")
 
 
@@ -47,7 +48,7 @@ class Firewall:
 
 
 def of_nft(text: str) -> list[Chain]:
-    """The chains in what `nft -a list ruleset` prints."""
+    """The chains for IPv4 in what `nft -a list ruleset` prints."""
     chains: list[Chain] = []
     table, inside = "", False
     for raw in text.splitlines():
@@ -56,6 +57,8 @@ def of_nft(text: str) -> list[Chain]:
         line = _HANDLE.sub("", line)
         if match := re.match(r"table (\S+ \S+) \{", line):
             table = match[1]
+        elif table.startswith(_NOT_IPV4):
+            continue
         elif match := re.match(r"chain (\S+) \{", line):
             chains.append(Chain(f"{table} {match[1]}"))
             inside = True

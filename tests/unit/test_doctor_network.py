@@ -457,6 +457,14 @@ UFW = """\
 """
 
 
+@pytest.mark.parametrize("family", ["ip6", "arp", "bridge"])
+def test_what_is_not_for_ipv4_does_not_count(family: str) -> None:
+    """As where ufw or firewalld keeps a table of its own for IPv6."""
+    strict = (NFT % ("drop", "meta l4proto gre drop")).replace("table inet", f"table {family}")
+    assert [one[0] for one in rules(strict)] == [OK]
+    assert [one[0] for one in rules(strict + NFT % ("drop", "counter"))] == [WARNING]
+
+
 def test_chains_that_lead_to_others() -> None:
     assert [one[0] for one in rules(FIREWALLD % "")] == [WARNING]
     assert [one[0] for one in rules(FIREWALLD % "\nip protocol gre accept")] == [OK]

@@ -13,6 +13,8 @@ from pptpd_manager.doctor.finding import Finding, ok, problem, unseen, warning
 
 PPP, ASYNC, MPPE = "ppp_generic", "ppp_async", "ppp_mppe"
 _PURPOSE = {PPP: "PPP", ASYNC: "PPP on a pseudo-terminal, which pptp needs", MPPE: "encryption (MPPE)"}
+# As `uname -r` ends with Debian's kernels, of which those for clouds have fewer modules.
+_DEBIAN = re.compile(r"-(?:cloud-|rt-)?(amd64|arm64|686(?:-pae)?|armmp)$")
 _BARS = re.compile(r"\s*(blacklist\s+(?P<black>\S+)|install\s+(?P<install>\S+)\s+\S*/(false|true)\b)")
 
 
@@ -118,13 +120,15 @@ def _module(kernel: Kernel, module: str) -> Finding | None:
             "After an upgrade of the kernel the modules of the old one are gone: start the machine anew.",
             "systemctl reboot",
         )
-    return problem(
-        "kernel",
-        f"The kernel {kernel.release} has no {module}.",
+    finding = f"The kernel {kernel.release} has no {module}."
+    if debian := _DEBIAN.search(kernel.release):
+        meaning = f"There is no {purpose} without it; install the usual kernel, and start the machine anew with it."
+        return problem("kernel", finding, meaning, f"apt install linux-image-{debian[1]}")
+    meaning = (
         f"There is no {purpose} without it; install a kernel that has it, or the package with its other modules "
-        "(Ubuntu: linux-modules-extra).",
-        f"apt install linux-modules-extra-{kernel.release}",
+        "(Ubuntu: linux-modules-extra)."
     )
+    return problem("kernel", finding, meaning, f"apt install linux-modules-extra-{kernel.release}")
 
 
 _MAKE_DEVICE = "mknod /dev/ppp c 108 0"

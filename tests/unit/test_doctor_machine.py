@@ -165,6 +165,11 @@ def without(module: str, kind: Presence = Presence.MISSING, where: str = "") -> 
             "apt install linux-modules-extra-6.1",
         ),
         (
+            replace(without("ppp_mppe"), release="6.1.0-40-cloud-amd64"),
+            "The kernel 6.1.0-40-cloud-amd64 has no ppp_mppe.",
+            "apt install linux-image-amd64",
+        ),
+        (
             replace(without("ppp_mppe"), files=False),
             "There are no modules for the kernel that runs, 6.1, and ppp_mppe is not loaded.",
             "systemctl reboot",

@@ -38,7 +38,7 @@ def page() -> str:
 
 def pace(kind: Retry) -> str:
     """The pauses of a class, in words."""
-    first, longest = (f"{seconds:g} seconds" for seconds in PAUSES[kind])
+    first, longest = (f"{seconds:g} second{'s' if seconds != 1 else ''}" for seconds in PAUSES[kind])
     match kind:
         case Retry.SOON | Retry.LATER:
             return f"after {first}, then twice as long each time, at most {longest}"
@@ -53,4 +53,5 @@ def pace(kind: Retry) -> str:
 def row(reason: Reason) -> str:
     """A line of the table."""
     advice = reason.advice.format(name="NAME", server="SERVER", address="ADDRESS") or "Nothing"
+    advice = advice.replace("|", r"\|")
     return f"| `{reason.name}` | {reason.sentence} | {advice}. | {reason.retry.value} |"

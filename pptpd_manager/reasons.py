@@ -153,8 +153,8 @@ CREDENTIAL_MISSING = Reason(
     Phase.BEFORE,
     Retry.LATER,
     "systemd has no credential of that name.",
-    "Make it: systemd-ask-password -n | systemd-creds encrypt --name=CREDENTIAL - "
-    "/etc/credstore.encrypted/CREDENTIAL; " + _NOW,
+    "Make it: mkdir -p -m 0700 /etc/credstore.encrypted; systemd-ask-password -n | systemd-creds encrypt "
+    "--name=CREDENTIAL - /etc/credstore.encrypted/CREDENTIAL; " + _NOW,
 )
 CREDENTIAL_REFUSED = Reason(
     "credential-refused",

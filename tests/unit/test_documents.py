@@ -89,6 +89,16 @@ def test_links_lead_somewhere(document: str) -> None:
     assert broken == []
 
 
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_each_row_of_a_table_has_the_cells_of_its_head(document: str) -> None:
+    """A | within a cell is \\|, in code as well."""
+    wide = 0
+    for line in documents.prose(document).split("\n"):
+        cells = len(re.findall(r"(?<!\\)\|", line)) if line.startswith("|") else 0
+        assert not (wide and cells) or cells == wide, line
+        wide = cells
+
+
 def test_readme_leads_to_each_document() -> None:
     lead = set(documents.links("README.md")) | {"README.md"}
     unheard = {document for document in DOCUMENTS if not document.startswith("man/")} - lead - {"docs/states.md"}

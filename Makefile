@@ -91,7 +91,7 @@ install:
 
 uninstall:
 	[ -n "$(DESTDIR)" ] || systemd/pptp-setup removing
-	[ -n "$(DESTDIR)" ] || ! [ -d /run/systemd/system ] || systemctl disable pptp@.service pptp-manager.service
+	-[ -n "$(DESTDIR)" ] || ! [ -d /run/systemd/system ] || systemctl disable pptp@.service pptp-manager.service
 	rm -rf $(DESTDIR)$(privatedir) $(DESTDIR)$(docdir) $(DESTDIR)$(datadir)
 	rm -f $(INSTALLED_MANUAL) $(DESTDIR)$(sbindir)/pptp-manager $(DESTDIR)$(prefix)/bin/pptpctl $(DESTDIR)$(unitdir)/pptp-manager.service \
 		$(DESTDIR)$(unitdir)/pptp@.service $(DESTDIR)$(unitdir)/pptp-guard.service \

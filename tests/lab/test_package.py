@@ -9,6 +9,7 @@ import os
 import re
 import stat
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -206,9 +207,10 @@ def test_installed_again_it_has_the_old_configuration() -> None:
 
 def test_purged_at_once() -> None:
     """From up and guarded to nothing, with the configuration and what enabled the tunnel."""
+    draft = Path(tempfile.mkstemp(dir="/etc", prefix=f".{lab.CONFIGURATION.name}.")[1])  # as ctl/addition.py has it
     shell("apt-get purge -y pptp-manager")
     lab.wait_for(lambda: not ours(), f"nothing is left: {ours()}")
-    assert not lab.CONFIGURATION.exists()
+    assert not lab.CONFIGURATION.exists() and not draft.exists()
     assert lab.run("systemctl", "is-enabled", "pptp@work").stdout != "enabled\n"
 
 

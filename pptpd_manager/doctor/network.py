@@ -73,12 +73,14 @@ class Other:
 
 
 RELOADS = {"NetworkManager": "systemctl reload NetworkManager", "systemd-networkd": "networkctl reload"}
+RESTART = "systemctl restart systemd-networkd"  # it reads its own configuration at no other time
 CHECKS = {"NetworkManager": "network-manager", "systemd-networkd": "networkd"}
 
 
 def judge_other(other: Other) -> Finding:
     """NetworkManager or systemd-networkd."""
-    check, mend = CHECKS[other.name], RELOADS[other.name]
+    check = CHECKS[other.name]
+    mend = RESTART if "/networkd.conf.d/" in other.file else RELOADS[other.name]
     if not other.running:
         return ok(check, f"{other.name} does not run.")
     why = "It takes away the addresses and routes of what it manages when it is started or restarted."

@@ -144,10 +144,13 @@ def _option(option: Option, knows: Callable[[str], bool | None], *, plugins: boo
 
 
 def _fits(text: str, least: int, most: int) -> bool:
-    try:
-        return least <= int(text, 0) <= most
-    except ValueError:
+    """As pppd reads it, by strtol(3) with base 0."""
+    number = re.fullmatch(r"\s*([+-]?)(0[xX][0-9A-Fa-f]+|0[0-7]*|[1-9][0-9]*)", text)
+    if not number:
         return False
+    digits = number[2]
+    base = 16 if digits[:2] in ("0x", "0X") else 8 if digits[0] == "0" else 10
+    return least <= int(number[1] + digits, base) <= most
 
 
 def _told(option: Option) -> str:

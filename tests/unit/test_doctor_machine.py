@@ -261,6 +261,7 @@ GOES = [(OK, "No line of /etc/ppp/options stands in the way.", "")]
 def test_a_file_that_breaks_nothing() -> None:
     assert lines(DEBIAN) == GOES and lines("") == GOES
     assert lines("115200\nuser bob\npassword 'dryrun'\nmtu 1300\n") == GOES
+    assert lines("mtu 0x500\nmru 02400\nlcp-echo-interval 030\n") == GOES, "strtol(3) knows these"
     assert told(sysoptions.judge(None, there=False, knows=tables))[0][0] is OK
     assert told(sysoptions.judge(None, there=True, knows=tables))[0][0] is UNKNOWN
 
@@ -277,7 +278,17 @@ def test_the_arguments_are_those_of_pppd() -> None:
     [
         *("notty", "socket 192.0.2.1:1723", "sync", "record /tmp/x", "demand", "noip", "noccp", "-all", "dryrun"),
         *("refuse-mschap-v2", "need-peer-eap", "allow-number 1*", "pass-filter tcp", "+ua /x", "show-options"),
-        *("/dev/ttyS0", "ttyS0", "10.1.2.3:10.1.2.4", ":10.1.2.4", "mtu 100", "mtu x", "mru 50000", "mtu"),
+        *(
+            "/dev/ttyS0",
+            "ttyS0",
+            "10.1.2.3:10.1.2.4",
+            ":10.1.2.4",
+            "mtu 100",
+            "mtu x",
+            "mtu 1_400",
+            "mru 50000",
+            "mtu",
+        ),
     ],
 )
 def test_a_line_that_breaks_every_tunnel(line: str) -> None:

@@ -565,6 +565,16 @@ def test_another_manager_of_networks(other: Other, result: Result, finding: str)
     assert networkd.check == "networkd" and networkd.result is result
 
 
+def test_how_networkd_is_told() -> None:
+    """It reads its .network files anew when told, and its own configuration at its start."""
+    links = Other("systemd-networkd", True, "/usr/lib/systemd/network/00-pptp-manager.network", there=False)
+    own = replace(links, file="/usr/lib/systemd/networkd.conf.d/pptp-manager.conf")
+    assert [network.judge_other(other).command for other in (links, own)] == [
+        "networkctl reload",
+        "systemctl restart systemd-networkd",
+    ]
+
+
 def test_another_call_to_the_same_server() -> None:
     mine = {"203.0.113.1", "vpn.example.com"}
     pon = Call(7, "pptp", "session-1.scope", "pptp vpn.example.com --nolaunchpppd ")

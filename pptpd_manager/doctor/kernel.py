@@ -169,7 +169,7 @@ def _device(kernel: Kernel) -> Finding:
 def judge_helper(*, untracked: bool, proven: bool) -> Finding:
     """The firewall's helper for PPTP. untracked: see conntrack.py; proven: GRE was seen to come back."""
     if not untracked:
-        return ok("conntrack", "No connections are tracked here without the helper for PPTP.")
+        return ok("conntrack", "Connections are not tracked here, or the helper for PPTP is loaded.")
     if proven:
         return ok("conntrack", "Connections are tracked without the helper for PPTP; GRE passes nevertheless.")
     return warning(

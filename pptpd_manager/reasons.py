@@ -411,7 +411,8 @@ GRE_BLOCKED = Reason(
     Retry.SOON,
     "The call is set up, but no GRE packet comes back from the server.",
     "Firewalls and NAT on the way have to let IP protocol 47 (GRE) pass; a Linux router needs: "
-    "modprobe -a nf_conntrack_pptp nf_nat_pptp" + DOCTOR,
+    "modprobe -a nf_conntrack_pptp nf_nat_pptp; iptables -t raw -A PREROUTING -p tcp --dport 1723 -j CT --helper pptp"
+    + DOCTOR,
 )
 GRE_UNTRACKED = Reason(
     "gre-untracked",

@@ -297,7 +297,8 @@ class Engine:
         address = record.address if record and record.run == unit.run else None
         since = unit.active_since if unit.active == "active" else -1.0
         path = self._paths.to(address) if address else None
-        self.feed(name, events.Adopted(unit.run, address, path, since, self._edges.passwords.recall(name)))
+        remembered, plain = self._edges.passwords.recall(name), bool(address and record and not record.mppe)
+        self.feed(name, events.Adopted(unit.run, address, path, since, remembered, plain))
         self.feed(name, events.UnitChanged(unit.active, unit.sub, unit.run))
         if unit.abandoned:
             self.feed(name, events.RunEnded(unit.run, Exit()))

@@ -144,7 +144,8 @@ class UnitRefused:
 class Adopted:
     """A run found at the manager's start. address: what pppd was started with; None: it has not been yet.
 
-    up_since: monotonic seconds; remembered: the password that somebody gave is kept.
+    up_since: monotonic seconds; remembered: the password that somebody gave is kept; plain: it was dialled without
+    MPPE.
     """
 
     run: str
@@ -152,6 +153,7 @@ class Adopted:
     path: Path | None
     up_since: float
     remembered: bool = False
+    plain: bool = False
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pptpd_manager import reasons
+from pptpd_manager.config import Mppe
 from pptpd_manager.diagnosis import Exit
 from pptpd_manager.ending import log_read, run_ended, unit_changed
 from pptpd_manager.events import (
@@ -266,7 +267,8 @@ def _adopted(t: Tunnel, event: Adopted, moment: Moment) -> Step:
     if not t.ended:
         return t, []
     t = replace(fresh(t, event.run), address=event.address, path=event.path, autopsy=None, began=moment.now)
-    t = replace(t, remembered=event.remembered)
+    plain = event.plain and t.config is not None and t.config.mppe is Mppe.OPTIONAL
+    t = replace(t, remembered=event.remembered, plain=plain)
     if event.address is None:
         return replace(t, state=State.WAITING), []
     if event.up_since >= 0:

@@ -813,6 +813,14 @@ def test_a_running_tunnel_is_adopted() -> None:
     assert Story().then(Adopted("r1", None, None, -1.0)).t.state is State.WAITING
 
 
+@pytest.mark.parametrize(("mppe", "plain"), [(Mppe.OPTIONAL, True), (Mppe.OFF, False)])
+def test_that_the_server_refused_to_encrypt_is_known_of_an_adopted_tunnel(mppe: Mppe, plain: bool) -> None:
+    story = Story(replace(CONFIG_WORK, mppe=mppe)).then(LinkChanged(LINK), Adopted("r1", SERVER, PATH, 50.0, plain=True))
+    story.then(UnitChanged("active", "running", "r1"), RoutesSynced())
+    assert story.state() is State.UP
+    assert ("NOT ENCRYPTED" in story.t.summary) is plain
+
+
 def test_a_run_whose_end_nobody_told_is_noticed() -> None:
     story = Story().up().then(UnitChanged("activating", "auto-restart", "r1"))
     assert ReadLog("r1", 0) in story.actions and story.t.ended

@@ -84,8 +84,9 @@ def log_read(t: Tunnel, event: LogRead, moment: Moment) -> Step:
     autopsy = t.autopsy
     if not autopsy or autopsy.run != event.run:
         return t, []
-    mppe = bool(t.config and t.config.mppe is not Mppe.OFF and not t.plain)
-    facts = Circumstances(autopsy.was_up, autopsy.timed_out, mppe, event.untracked, autopsy.otherwise, autopsy.killed)
+    facts = Circumstances(
+        autopsy.was_up, autopsy.timed_out, t.encrypts, event.untracked, autopsy.otherwise, autopsy.killed
+    )
     failure = diagnose(event.lines, autopsy.end, facts)
     if autopsy.outdated:
         failure = Failure(reasons.CONFIGURATION_CHANGED)

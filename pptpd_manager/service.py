@@ -401,6 +401,7 @@ class Service:
             "LocalAddress": str(t.link.local or "") if t.link and up else "",
             "PeerAddress": str(t.link.peer or "") if t.link and up else "",
             "Mtu": t.link.mtu if t.link and up else 0,
+            "Encrypted": up and t.encrypts,
             "Since": times.since,
             "Routes": sorted(mine),
             "Dns": _dns(self._engine.names.standing(name)),

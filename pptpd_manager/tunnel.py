@@ -8,7 +8,7 @@ from ipaddress import IPv4Address
 
 from pptpd_manager import reasons
 from pptpd_manager.addresses import MOST
-from pptpd_manager.config import TunnelConfig
+from pptpd_manager.config import Mppe, TunnelConfig
 from pptpd_manager.diagnosis import Exit
 from pptpd_manager.events import Action
 from pptpd_manager.reasons import Failure
@@ -191,6 +191,11 @@ class Tunnel:
             + (f"; {self.unsourced}" if self.unsourced else "")
             + (f"; forwarded TCP is not clamped: {self.unclamped}" if self.config.clamp_mss and self.unclamped else "")
         )
+
+    @property
+    def encrypts(self) -> bool:
+        """Whether pppd is told to have MPPE, and to go down without it."""
+        return self.config is not None and self.config.mppe is not Mppe.OFF and not self.plain
 
     @property
     def settled(self) -> Tunnel:

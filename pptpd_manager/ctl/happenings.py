@@ -11,7 +11,7 @@ from typing import Any
 from pptpd_manager.ctl import quantities, record, states
 from pptpd_manager.ctl.record import Json
 from pptpd_manager.ctl.terminal import Style, printable
-from pptpd_manager.ctl.wording import name_servers
+from pptpd_manager.ctl.wording import name_servers, unencrypted
 
 Properties = Mapping[str, Any]
 
@@ -57,7 +57,7 @@ def _if_changed(before: Properties | None, after: Properties, event: str, *names
     if not (taken or any(after[name] for name in names)):
         return None
     whole = record.tunnel({**after, "ReceivedBytes": 0, "SentBytes": 0})
-    keys = ("interface", "local_address", "peer_address", "mtu") if event == "link" else (event,)
+    keys = ("interface", "local_address", "peer_address", "mtu", "encrypted") if event == "link" else (event,)
     return {"event": event, "tunnel": after["Name"], **{key: whole[key] for key in keys}}
 
 
@@ -82,7 +82,8 @@ def text(found: Json, properties: Properties | None, now: int) -> str:
         case "failure":
             return str(error.get("message", ""))
         case "link":
-            return f"{found['interface']} {found['local_address']} -> {found['peer_address']}, MTU {found['mtu']}"
+            link = f"{found['interface']} {found['local_address']} -> {found['peer_address']}, MTU {found['mtu']}"
+            return ", ".join(filter(None, (link, unencrypted(p))))
         case "routes":
             return f"routes {', '.join(found['routes']) or 'none'}"
         case "dns":

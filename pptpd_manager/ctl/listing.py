@@ -12,7 +12,7 @@ from pptpd_manager.ctl import notices, quantities, record, states, unit
 from pptpd_manager.ctl.bus import MANAGER, PATH, Bus
 from pptpd_manager.ctl.exits import Exit
 from pptpd_manager.ctl.terminal import Style, columns, cut, pad, printable, widths
-from pptpd_manager.ctl.wording import addresses, next_attempt
+from pptpd_manager.ctl.wording import addresses, next_attempt, unencrypted
 
 HEAD = ("TUNNEL", "STATE", "INTERFACE", "ADDRESSES", "RECEIVED", "SENT")
 NAME, STATE, INTERFACE, ADDRESSES, RECEIVED, SENT = range(6)
@@ -67,7 +67,8 @@ def row(t: Mapping[str, Any], now: int) -> Row:
     up = t["State"] == "up"
     return (
         t["Name"],
-        f"{t['State']} {quantities.duration((now - t['Since']) / 1e6)}",
+        # Not in the note: a terminal may have no room for that.
+        ", ".join(filter(None, (f"{t['State']} {quantities.duration((now - t['Since']) / 1e6)}", unencrypted(t)))),
         t["Interface"] if up else "",
         addresses(t),
         quantities.size(t["ReceivedBytes"]) if up else "",
@@ -104,7 +105,7 @@ def layout(table: Sequence[Row], width: int) -> dict[int, int]:
 
 def _line(t: Mapping[str, Any], cells: Row, text: str, sizes: Mapping[int, int], style: Style) -> str:
     """One line. text: the note, which begins where a tunnel that is not up has nothing else to show."""
-    colour = states.colour(t["State"])
+    colour = "red" if unencrypted(t) else states.colour(t["State"])
     line, used = style.paint(states.sign(t["State"], style), colour), -1
     for i, size in sizes.items():
         if not any(cells[i:]):

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pptpd_manager.ctl.wording import addresses, unencrypted
+
 # The lines that tell how far a dial has got; the first match counts. Source: pppd 2.4.9 and 2.5.x, pptp 1.10.0.
 _LINES = (
     ("pptp", "Client connection established.", "calling {address}"),
@@ -77,8 +79,9 @@ class Course:
     @property
     def link(self) -> str:
         """The interface and the addresses of a tunnel that is up."""
-        get = self.properties.get
-        return f"{get('Interface', '')}, {get('LocalAddress', '')} -> {get('PeerAddress', '')}"
+        return ", ".join(
+            filter(None, (self.properties["Interface"], addresses(self.properties), unencrypted(self.properties)))
+        )
 
     def failure(self, message: str) -> tuple[str, str] | None:
         """Sentence and advice of the last failure, if the message of an error is about that one."""

@@ -41,6 +41,7 @@ def tunnel(properties: Mapping[str, Any]) -> Json:
         "local_address": p["LocalAddress"] or None,
         "peer_address": p["PeerAddress"] or None,
         "mtu": p["Mtu"] or None,
+        "encrypted": p.get("Encrypted") if p["State"] == "up" else None,  # an older manager does not tell
         "routes": p["Routes"],
         "dns": dns(p["Dns"]),
         "received_bytes": p["ReceivedBytes"],

@@ -15,7 +15,7 @@ from pptpd_manager.ctl.entry import Entry
 from pptpd_manager.ctl.exits import CtlError, Exit
 from pptpd_manager.ctl.terminal import Style, printable
 from pptpd_manager.ctl.unit import Unit
-from pptpd_manager.ctl.wording import addresses, name_servers, next_attempt
+from pptpd_manager.ctl.wording import addresses, name_servers, next_attempt, unencrypted
 
 LABELS = 14  # columns
 LEAST_WIDTH = 20  # columns of what is beside a label
@@ -79,6 +79,7 @@ def facts(t: Mapping[str, Any], of: Unit, now: int, monotonic: float) -> list[Fa
         ("Server address", t["ServerAddress"] if t["ServerAddress"] != t["Server"] else "", ""),
         ("Interface", t["Interface"], ""),
         ("Addresses", addresses(t), ""),
+        ("Encryption", "none" if unencrypted(t) else "", "red"),
         ("MTU", f"{t['Mtu']} bytes" if t["Mtu"] else "", ""),
         ("Routes", ", ".join(t["Routes"]), ""),
         ("DNS", name_servers(t["Dns"]), "yellow" if t["Dns"].get("Problem") else ""),

@@ -13,6 +13,11 @@ def addresses(t: Mapping[str, Any]) -> str:
     return f"{t['LocalAddress']} -> {t['PeerAddress']}" if t["LocalAddress"] else ""
 
 
+def unencrypted(t: Mapping[str, Any]) -> str:
+    """That a tunnel which is up is not encrypted; an older manager does not tell."""
+    return "NOT ENCRYPTED" if t["State"] == "up" and not t.get("Encrypted", True) else ""
+
+
 def next_attempt(t: Mapping[str, Any], monotonic: float) -> str:
     """When the next attempt is; "" while that is not known."""
     moment = t["NextAttemptMonotonic"]

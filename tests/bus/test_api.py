@@ -99,6 +99,7 @@ def test_a_tunnels_properties(up: World) -> None:
         "LocalAddress": "",
         "PeerAddress": "",
         "Mtu": 0,
+        "Encrypted": False,
         "Routes": [],
         "Dns": {},
         "LastError": ("", "", "", 0),
@@ -154,7 +155,7 @@ def test_everybody_may_look_and_root_alone_may_act(up: World) -> None:
     assert nobody(f"{MANAGER}.ListTunnels") == listed
     assert nobody(f"{MANAGER}.GetTunnel", "s", "office") == f'o "{tunnel_path("office")}"\n'
     assert nobody(f"{PROPERTIES}.Get", "ss", MANAGER, "Version") == 'v s "0.1.0"\n'
-    assert nobody(f"{PROPERTIES}.GetAll", "s", TUNNEL, path=tunnel_path("home")).startswith("a{sv} 17 ")
+    assert nobody(f"{PROPERTIES}.GetAll", "s", TUNNEL, path=tunnel_path("home")).startswith("a{sv} 18 ")
     assert nobody("org.freedesktop.DBus.ObjectManager.GetManagedObjects").startswith("a{oa{sa{sv}}} 2 ")
     assert nobody("org.freedesktop.DBus.Peer.Ping") == ""
     refused = [

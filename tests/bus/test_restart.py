@@ -76,6 +76,23 @@ def test_a_tunnel_that_is_up_is_not_touched(up: World, how: str) -> None:
     assert "Traceback" not in up.log()
 
 
+def test_it_is_still_known_that_a_server_refused_to_encrypt(up: World) -> None:
+    up.configure(CONFIG.replace("    routes:", "    mppe: optional\n    routes:"))
+    up.call("Reload")
+    up.journal("pppd: MPPE required but peer refused", "pppd: Exit.")
+    first, connect = up.connecting("office")
+    up.ended("office", first, status="10")
+    run = up.set_unit("office", "activating", "start", new_run=True)
+    assert up.dial("office", run).startswith("dial ")
+    up.finish("office", run)
+    up.answered(connect)
+    assert not up.properties("office")["Encrypted"]
+    crash(up)
+    up.start()
+    assert (up.state("office"), up.properties("office")["Encrypted"]) == ("up", False)
+    up.expected = [line for line in up.log().splitlines() if line.startswith("WARNING: ")]
+
+
 def test_a_tunnel_that_connects_goes_on(up: World) -> None:
     run, _ = up.connecting("office")
     crash(up)

@@ -47,6 +47,7 @@ def test_connect(up: World) -> None:
             "LocalAddress": "10.9.0.2",
             "PeerAddress": "10.9.0.1",
             "Mtu": 1456,
+            "Encrypted": True,
             "Routes": ["192.168.10.0/24"],
         },
     ]

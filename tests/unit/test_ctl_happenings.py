@@ -43,6 +43,11 @@ def told(before: dict[str, Any] | None, after: dict[str, Any]) -> list[str]:
                 "routes 10.0.0.0/8, 10.1.0.0/16",
             ],
         ),
+        (
+            IDLE,
+            UP | {"Mtu": 1400, "Encrypted": False},
+            ["up, was idle", "pptp-work 192.168.10.201 -> 192.168.10.1, MTU 1400, NOT ENCRYPTED"],
+        ),
         (UP, IDLE, ["idle, was up"]),
         (UP | {"Routes": ["10.0.0.0/8"], "Dns": DNS}, UP, ["routes none", "name servers none"]),
         (UP | {"Routes": ["10.0.0.0/8"], "Dns": DNS}, IDLE, ["idle, was up"]),

@@ -23,6 +23,7 @@ IDLE: dict[str, Any] = {
     "LocalAddress": "",
     "PeerAddress": "",
     "Mtu": 0,
+    "Encrypted": False,
     "Since": NOW - 49 * HOUR,
     "Routes": [],
     "Dns": {},
@@ -38,6 +39,7 @@ UP = IDLE | {
     "Interface": "pptp-work",
     "LocalAddress": "192.168.10.201",
     "PeerAddress": "192.168.10.1",
+    "Encrypted": True,
     "Since": NOW - 3 * HOUR,
     "ReceivedBytes": 123_456,
     "SentBytes": 99,
@@ -90,6 +92,14 @@ def test_name_servers_that_nobody_asks_are_told_of_a_tunnel_that_is_up(style: St
     assert shown(style, UP | {"Dns": {"Problem": "nobody asks"}})[1].endswith(
         "99 B  name servers not used: nobody asks"
     )
+
+
+def test_a_tunnel_that_is_not_encrypted_is_marked_also_where_there_is_little_room(style: Style) -> None:
+    style.width = 32
+    style.colour = True
+    assert "\033[31mup 3 h, NOT ENCRYPTED\033[0m" in shown(style, UP | {"Encrypted": False})[1]
+    older = {name: value for name, value in UP.items() if name != "Encrypted"}
+    assert "ENCRYPTED" not in shown(style, older)[1]
 
 
 def test_what_a_tunnel_waits_for_is_told_instead_of_its_last_failure(style: Style) -> None:

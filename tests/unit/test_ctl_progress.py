@@ -8,6 +8,8 @@ import pytest
 
 from pptpd_manager.ctl.progress import Course, step, took
 
+from .test_ctl_listing import UP
+
 
 @pytest.mark.parametrize(
     ("program", "text", "expected"),
@@ -73,6 +75,11 @@ def test_a_new_state_has_nothing_of_the_one_before() -> None:
 )
 def test_prospect(properties: dict[str, Any], expected: str) -> None:
     assert Course(properties).prospect(100.0) == expected
+
+
+def test_link() -> None:
+    assert Course(UP).link == "pptp-work, 192.168.10.201 -> 192.168.10.1"
+    assert Course(UP | {"Encrypted": False}).link == "pptp-work, 192.168.10.201 -> 192.168.10.1, NOT ENCRYPTED"
 
 
 def test_failure() -> None:

@@ -55,6 +55,10 @@ def test_a_tunnel_that_is_up(style: Style) -> None:
     }
 
 
+def test_a_tunnel_that_is_not_encrypted(style: Style) -> None:
+    assert facts(UP | {"Encrypted": False}, Unit(), style)["Encryption"] == "none"
+
+
 def test_a_tunnel_that_is_down(style: Style) -> None:
     found = facts(WAITING | {"Dns": DNS | {"Problem": "nobody asks"}}, Unit("masked", "Pausing"), style)
     assert found["Unit"] == "pptp@zoo.service (masked)"

@@ -815,7 +815,9 @@ def test_a_running_tunnel_is_adopted() -> None:
 
 @pytest.mark.parametrize(("mppe", "plain"), [(Mppe.OPTIONAL, True), (Mppe.OFF, False)])
 def test_that_the_server_refused_to_encrypt_is_known_of_an_adopted_tunnel(mppe: Mppe, plain: bool) -> None:
-    story = Story(replace(CONFIG_WORK, mppe=mppe)).then(LinkChanged(LINK), Adopted("r1", SERVER, PATH, 50.0, plain=True))
+    story = Story(replace(CONFIG_WORK, mppe=mppe)).then(
+        LinkChanged(LINK), Adopted("r1", SERVER, PATH, 50.0, plain=True)
+    )
     story.then(UnitChanged("active", "running", "r1"), RoutesSynced())
     assert story.state() is State.UP
     assert ("NOT ENCRYPTED" in story.t.summary) is plain

@@ -39,7 +39,7 @@ class Follower:
             line, _length = stream.read_line_finish(result)
         except GLib.Error:
             return
-        if line is None or self._child is None:
+        if not line or self._child is None:  # the end; no line is empty
             return
         with suppress(ValueError, KeyError):
             entry = json.loads(bytes(line))

@@ -6,9 +6,10 @@ import io
 import os
 import sys
 from importlib import import_module
+from signal import SIGTERM
 
 from pptpd_manager.ctl import arguments
-from pptpd_manager.ctl.exits import CtlError, Exit
+from pptpd_manager.ctl.exits import CtlError, Exit, Terminated
 
 # "import" cannot be a module's name; "list" would read as the type.
 MODULES = {"import": "importing", "list": "listing"}
@@ -30,6 +31,9 @@ def main() -> int:
         return error.status
     except KeyboardInterrupt:
         return Exit.INTERRUPTED
+    except Terminated:
+        # Nothing catches it any more. Who started us is to see what ended us.
+        os.kill(os.getpid(), SIGTERM)
     except BrokenPipeError:
         # Who reads has seen enough (`pptpctl logs work | head`). Python would complain at its end once more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -36,6 +36,10 @@ MEANINGS: Mapping[Exit, str] = MappingProxyType(
 )
 
 
+class Terminated(BaseException):
+    """SIGTERM has come: main() has the process end by it, behind what leaves the terminal as it was."""
+
+
 class CtlError(Exception):
     """A command that cannot be done: main() writes the message to stderr and ends with the status."""
 

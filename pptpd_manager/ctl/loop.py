@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
+import signal
 from collections.abc import Callable
 from typing import Any, TextIO
 
 from gi.repository import GLib
 
-from pptpd_manager.ctl.exits import Exit
+from pptpd_manager.ctl.exits import Exit, Terminated
 
 
 class Loop:
@@ -23,12 +24,15 @@ class Loop:
     def run(self) -> Exit:
         """Wait until end() has been called, also before; its status.
 
-        Raises what a guarded callback raised, and KeyboardInterrupt at Ctrl-C (PyGObject's MainLoop.run does that).
+        Raises what a guarded callback raised, KeyboardInterrupt at Ctrl-C (PyGObject's MainLoop.run does that), and
+        Terminated at SIGTERM.
         """
+        before = signal.signal(signal.SIGTERM, lambda *_: GLib.idle_add(self._terminated))
         try:
             if self._status is None and self._failure is None:
                 self._loop.run()
         finally:
+            signal.signal(signal.SIGTERM, before)
             for source in self._sources:
                 GLib.source_remove(source)
             self._sources.clear()
@@ -41,6 +45,11 @@ class Loop:
         if self._status is None:
             self._status = status
         self._loop.quit()
+
+    def _terminated(self) -> bool:
+        self._failure = self._failure or Terminated()
+        self._loop.quit()
+        return bool(GLib.SOURCE_REMOVE)
 
     def guarded(self, callback: Callable[..., Any]) -> Callable[..., Any]:
         """callback for GLib, which would print an exception of it and go on: here it ends run()."""

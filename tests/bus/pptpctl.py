@@ -84,6 +84,10 @@ class Pptpctl:
         """Ctrl-C."""
         self.process.send_signal(signal.SIGINT)
 
+    def echoes(self) -> bool:
+        """Whether its terminal shows what is typed."""
+        return bool(termios.tcgetattr(self._master)[3] & termios.ECHO)
+
     def status(self) -> int:
         """Wait for its end; its exit status."""
         until(lambda: self.process.poll() is not None, f"pptpctl to end, which wrote {self.out!r} {self.err!r}", 20)

@@ -395,6 +395,18 @@ def test_who_leaves_before_anybody_has_authorized_it(bare: World, polkit: Polkit
     assert bare.ordered() == []
 
 
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_a_terminal_has_its_echo_when_it_is_ended_in_a_prompt(up: World, how: int) -> None:
+    up.program("systemd-tty-ask-password-agent", "stty -echo; echo Password:; exec sleep 60")
+    ctl = Pptpctl(up, "up", "office", terminal=True)
+    dialling(up, ctl)
+    ctl.says("Password:")
+    assert not ctl.echoes()
+    ctl.process.send_signal(how)
+    assert ctl.status() == (-how if how == signal.SIGTERM else 130)
+    assert ctl.echoes()
+
+
 # --- at boot ---
 
 LINK = f"/etc/systemd/system/multi-user.target.wants/{UNIT}"

@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from pptpd_manager.ctl.exits import Exit
+from pptpd_manager.ctl.exits import Exit, Terminated
 from pptpd_manager.ctl.loop import Loop
 
 
@@ -45,6 +45,18 @@ def test_ctrl_c_ends_it() -> None:
     loop.after(0, lambda: os.kill(os.getpid(), signal.SIGINT))
     with pytest.raises(KeyboardInterrupt):
         loop.run()
+
+
+def test_sigterm_ends_it_and_nobody_catches_the_next_one() -> None:
+    loop = Loop()
+    loop.after(0, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    with pytest.raises(Terminated):
+        loop.run()
+    child = os.fork()
+    if not child:
+        os.kill(os.getpid(), signal.SIGTERM)
+        os._exit(1)
+    assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGTERM
 
 
 def test_it_ends_when_nobody_reads_any_more() -> None:

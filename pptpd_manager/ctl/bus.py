@@ -35,11 +35,11 @@ class Bus:
     def begin(
         self, path: str, method: str, then: Callable[[Any], None], failed: Callable[[GLib.Error], None],
         signature: str = "()", *values: Any, flags: Gio.DBusCallFlags = Gio.DBusCallFlags.NONE,
-        seconds: float | None = None,
+        seconds: float | None = None, service: str = NAME,
     ) -> None:  # fmt: skip
         """Call "INTERFACE.METHOD" and go on: then(the answer, as of call()) or failed(). It starts the manager.
 
-        seconds: None for as long as it takes.
+        seconds: None for as long as it takes; service: as of call().
         """
         interface, _, member = method.rpartition(".")
         limit = GLib.MAXINT if seconds is None else round(seconds * 1000)
@@ -52,7 +52,7 @@ class Bus:
             then(_values(answer))
 
         body = GLib.Variant(signature, values)
-        self.con.call(NAME, path, interface, member, body, None, flags, limit, None, answered)
+        self.con.call(service, path, interface, member, body, None, flags, limit, None, answered)
 
     def call(
         self, path: str, method: str, signature: str = "()", *values: Any, seconds: float = LOOK_SECONDS,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from gi.repository import Gio, GLib
+from gi.repository import GLib
 
-from pptpd_manager import errors
+from pptpd_manager.ctl import authorized
 from pptpd_manager.ctl.agents import Agents, agents
 from pptpd_manager.ctl.attempt import LOOK_SECONDS
 from pptpd_manager.ctl.bus import MANAGER, PATH, Bus, told
@@ -69,7 +69,7 @@ class _Systemd:
 
     def disable(self, unit: str) -> list[Change]:
         """The same."""
-        return self._noted(*self._call("DisableUnitFiles", "(asb)", [unit], False))
+        return self._noted(self._call("DisableUnitFiles", "(asb)", [unit], False))
 
     def _noted(self, changes: list[Change]) -> list[Change]:
         self._changed |= bool(changes)
@@ -80,19 +80,13 @@ class _Systemd:
         if self._changed:
             self._call("Reload", "()")
 
-    def _call(self, method: str, signature: str, *values: Any) -> tuple[Any, ...]:
-        """The answer; somebody may be asked to authorize it. Raises CtlError."""
-        asked, body = Gio.DBusCallFlags.ALLOW_INTERACTIVE_AUTHORIZATION, GLib.Variant(signature, values)
-        for flags in (Gio.DBusCallFlags.NONE, asked):
-            words = (SYSTEMD, SYSTEMD_PATH, SYSTEMD + ".Manager", method, body, None, flags, GLib.MAXINT, None)
-            try:
-                return tuple(self._bus.con.call_sync(*words).unpack())
-            except GLib.Error as error:
-                name = Gio.DBusError.get_remote_error(error)
-                if name != errors.INTERACTIVE_AUTHORIZATION_REQUIRED or flags:
-                    raise _refused(error) from None
-                self._agents.authenticate()
-        raise AssertionError("the second answer is the last one")
+    def _call(self, method: str, signature: str, *values: Any) -> Any:
+        """The answer. Raises CtlError."""
+        words = (SYSTEMD_PATH, f"{SYSTEMD}.Manager.{method}", signature, *values)
+        try:
+            return authorized.call(self._bus, self._agents, *words, service=SYSTEMD)
+        except GLib.Error as error:
+            raise _refused(error) from None
 
 
 def _refused(error: GLib.Error) -> CtlError:

@@ -8,60 +8,42 @@ import sys
 from gi.repository import Gio, GLib
 
 from pptpd_manager import errors
-from pptpd_manager.ctl.agents import Agents, agents
-from pptpd_manager.ctl.bus import MANAGER, PATH, Bus, told
-from pptpd_manager.ctl.exits import Exit
-from pptpd_manager.ctl.loop import Loop
+from pptpd_manager.ctl import authorized
+from pptpd_manager.ctl.agents import agents
+from pptpd_manager.ctl.bus import MANAGER, NOT_RUNNING, PATH, Bus, told
+from pptpd_manager.ctl.exits import CtlError, Exit
 from pptpd_manager.ctl.terminal import Style, printable
 
 PATIENCE_SECONDS = 30.0  # for a manager that nobody has to authorize us to
-ASKED = Gio.DBusCallFlags.ALLOW_INTERACTIVE_AUTHORIZATION
 
 
 def run(arguments: argparse.Namespace) -> Exit:
     """The command. A manager that does not run is started, which reads the file, too."""
     bus = Bus()
-    with agents() as started:
-        error = _call(bus, started)
-    file = bus.manager()["ConfigurationFile"] if error is None or _is(error, errors.BAD_CONFIGURATION) else ""
-    if error is None:
-        names = [name for name, _, _ in bus.call(PATH, MANAGER + ".ListTunnels")]
-        print(f"{printable(file)} is in force; tunnels: {', '.join(names) or 'none'}")
-        return Exit.OK
-    if not file:
-        raise told(error)
-    print("\n".join(_mistakes(file, str(told(error)), Style(sys.stderr))), file=sys.stderr)
+    try:
+        with agents() as started:
+            authorized.call(bus, started, PATH, MANAGER + ".Reload", seconds=PATIENCE_SECONDS)
+    except GLib.Error as error:
+        if Gio.DBusError.get_remote_error(error) == errors.BAD_CONFIGURATION:
+            return _refused(bus.manager()["ConfigurationFile"], told(error))
+        raise _absent(told(error)) from None
+    file, names = bus.manager()["ConfigurationFile"], [name for name, _, _ in bus.call(PATH, MANAGER + ".ListTunnels")]
+    print(f"{printable(file)} is in force; tunnels: {', '.join(names) or 'none'}")
+    return Exit.OK
+
+
+def _absent(error: CtlError) -> CtlError:
+    """The error; where the manager does not run and could not be started, what becomes of the file."""
+    if str(error) != NOT_RUNNING:
+        return error
+    return CtlError(error.status, f"{NOT_RUNNING}, which reads the configuration")
+
+
+def _refused(file: str, error: CtlError) -> Exit:
+    """Show what is wrong with the file."""
+    print("\n".join(_mistakes(file, str(error), Style(sys.stderr))), file=sys.stderr)
     print(f"pptpctl: {printable(file)} has mistakes, so nothing has changed", file=sys.stderr)
     return Exit.PROBLEM
-
-
-def _call(bus: Bus, started: Agents) -> GLib.Error | None:
-    """Call Reload, and let somebody be asked whether we may; what it ends with."""
-    loop, ends = Loop(), []
-
-    def call(flags: Gio.DBusCallFlags, seconds: float | None) -> None:
-        bus.begin(
-            *(PATH, MANAGER + ".Reload", loop.guarded(lambda _: loop.end()), loop.guarded(failed)),
-            flags=flags,
-            seconds=seconds,
-        )
-
-    def failed(error: GLib.Error) -> None:
-        if _is(error, errors.INTERACTIVE_AUTHORIZATION_REQUIRED) and not asked:
-            asked.append(True)
-            started.authenticate()
-            return call(ASKED, None)
-        ends.append(error)
-        loop.end()
-
-    asked: list[bool] = []
-    call(Gio.DBusCallFlags.NONE, PATIENCE_SECONDS)
-    loop.run()
-    return ends[0] if ends else None
-
-
-def _is(error: GLib.Error, name: str) -> bool:
-    return bool(Gio.DBusError.get_remote_error(error) == name)
 
 
 def _mistakes(file: str, message: str, style: Style) -> list[str]:

@@ -100,8 +100,9 @@ def test_a_file_with_mistakes(up: World) -> None:
 
 @pytest.mark.parametrize("command", [[], ["status"], ["reload"], ["list", "--names"]])
 def test_without_a_manager(bare: World, command: list[str]) -> None:
-    text = "pptpctl: pptp-manager does not run; start it by: systemctl start pptp-manager\n"
-    assert run(bare, *command) == (7, "", text)
+    text = "pptpctl: pptp-manager does not run; start it by: systemctl start pptp-manager"
+    more = ", which reads the configuration" if command == ["reload"] else ""
+    assert run(bare, *command) == (7, "", f"{text}{more}\n")
 
 
 def test_without_a_bus(bare: World) -> None:

@@ -62,7 +62,7 @@ def _looking(command: Adder) -> None:
     listing = command("list", "show the tunnels, a line each (the default)", json=True)
     listing.add_argument("--names", action="store_true", help="only the names")
     status = command("status", "show everything known of tunnels, with the last lines of their logs", json=True)
-    status.add_argument("names", nargs="*", metavar="NAME", help="default: all tunnels")
+    status.add_argument("names", nargs="*", type=_name, metavar="NAME", help="default: all tunnels")
     status.add_argument(
         "-n",
         "--lines",
@@ -72,9 +72,9 @@ def _looking(command: Adder) -> None:
         help=f"so many of the log; default: {LOG_LINES}",
     )
     monitor = command("monitor", "show what happens to the tunnels, as it happens", json=True)
-    monitor.add_argument("names", nargs="*", metavar="NAME", help="default: all tunnels")
+    monitor.add_argument("names", nargs="*", type=_name, metavar="NAME", help="default: all tunnels")
     logs = command("logs", "show what pppd, pptp and the manager logged of a tunnel", json=True)
-    logs.add_argument("name", metavar="NAME")
+    logs.add_argument("name", type=_name, metavar="NAME")
     logs.add_argument("-f", "--follow", action="store_true", help="also what they log from now on")
     logs.add_argument(
         "-n", "--lines", type=_count, default=None, metavar="LINES", help="the last ones; default: all, with -f 10"
@@ -91,7 +91,7 @@ def _acting(command: Adder) -> None:
         ("reconnect", "hang up and dial anew"),
     ):
         added = command(name, text)
-        added.add_argument("names", nargs="+", metavar="NAME")
+        added.add_argument("names", nargs="+", type=_name, metavar="NAME")
         added.add_argument("--no-wait", action="store_true", help="do not wait until it is done")
         added.add_argument(
             "--timeout", type=_seconds, metavar="SECONDS", help="wait no longer than that; it goes on without us"
@@ -102,7 +102,7 @@ def _acting(command: Adder) -> None:
         ("disable", "no longer connect tunnels at boot"),
     ):
         added = command(name, text)
-        added.add_argument("names", nargs="+", metavar="NAME")
+        added.add_argument("names", nargs="+", type=_name, metavar="NAME")
         doing = "connect" if name == "enable" else "disconnect"
         added.add_argument("--now", action="store_true", help=f"{doing} them now as well")
 
@@ -112,7 +112,7 @@ def _finding(command: Adder) -> None:
     check = command("check", "show all mistakes in the configuration", json=True)
     check.add_argument("file", nargs="?", default=CONFIGURATION, metavar="FILE", help=f"default: {CONFIGURATION}")
     doctor = command("doctor", "find what stands in the way of a tunnel", json=True)
-    doctor.add_argument("names", nargs="*", metavar="NAME", help="default: all tunnels")
+    doctor.add_argument("names", nargs="*", type=_name, metavar="NAME", help="default: all tunnels")
     importing = command("import", "write the configuration that does what another system's files say")
     importing.add_argument(
         "source",
@@ -126,6 +126,14 @@ def _finding(command: Adder) -> None:
         "--write", action="store_true", help=f"add the tunnels to {CONFIGURATION}, instead of printing them"
     )
     importing.add_argument("--into", metavar="FILE", help="add them to this file; it is made when there is none")
+
+
+def _name(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no name of a tunnel: it is not UTF-8") from None
+    return text
 
 
 def _count(text: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import sys
@@ -10,9 +11,11 @@ from signal import SIGTERM
 
 from pptpd_manager.ctl import arguments
 from pptpd_manager.ctl.exits import CtlError, Exit, Terminated
+from pptpd_manager.ctl.terminal import printable
 
 # "import" cannot be a module's name; "list" would read as the type.
 MODULES = {"import": "importing", "list": "listing"}
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 TOGETHER = {"down": "up", "reconnect": "up", "disable": "enable"}
 
 
@@ -27,7 +30,8 @@ def main() -> int:
         status = import_module(f"pptpd_manager.ctl.{MODULES.get(name, name)}").run(given)
         sys.stdout.flush()
     except CtlError as error:
-        print(f"pptpctl: {error}", file=sys.stderr)
+        # What others have written is in it: names of files, what a server says.
+        print("\n".join(map(printable, f"pptpctl: {error}".split("\n"))), file=sys.stderr)
         return error.status
     except KeyboardInterrupt:
         return Exit.INTERRUPTED
@@ -35,7 +39,17 @@ def main() -> int:
         # Nothing catches it any more. Who started us is to see what ended us.
         os.kill(os.getpid(), SIGTERM)
     except BrokenPipeError:
-        # Who reads has seen enough (`pptpctl logs work | head`). Python would complain at its end once more.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard()  # who reads has seen enough: `pptpctl logs work | head`
         return Exit.OK
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        _discard()
+        print(f"pptpctl: what is to be told cannot be written: {error.strerror}", file=sys.stderr)
+        return Exit.PROBLEM
     return int(status)
+
+
+def _discard() -> None:
+    """Have what is left of the output go nowhere; Python would complain of it at its end once more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

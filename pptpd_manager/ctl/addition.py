@@ -11,7 +11,6 @@ from pathlib import Path
 from pptpd_manager import configfile, privatefile
 from pptpd_manager.config import ConfigError
 from pptpd_manager.ctl.exits import CtlError, Exit
-from pptpd_manager.ctl.terminal import printable
 from pptpd_manager.imports import yamltext
 from pptpd_manager.imports.draft import Draft
 
@@ -27,22 +26,25 @@ def add(path: str, drafts: Sequence[Draft]) -> list[str]:
         # What a link leads to is replaced, and not the link.
         there = Path(path).resolve()
         before = _version(there)
+        if before is None and os.path.islink(path):
+            raise CtlError(Exit.PROBLEM, f"{path} is a link that leads to no file; nothing was written")
         text = configfile.read(str(there)) if before else _HEAD
+        # read() judges what it opens. What is written has the owner and the mode that were seen here.
+        if before and (fault := privatefile.fault(before, path)):
+            raise CtlError(Exit.PROBLEM, f"{path} {fault}\nnothing was written")
         new, defaults = yamltext.added(text, path, drafts)
         if len(new.encode()) > configfile.MAX_BYTES:
-            raise CtlError(Exit.PROBLEM, f"{printable(path)} would be larger than 1 MiB; nothing was written")
+            raise CtlError(Exit.PROBLEM, f"{path} would be larger than 1 MiB; nothing was written")
         _replace(there, new.encode(), before)
     except ConfigError as error:
         refused = isinstance(error.__cause__, PermissionError)
-        raise CtlError(
-            Exit.REFUSED if refused else Exit.PROBLEM, f"{printable(str(error))}\nnothing was written"
-        ) from None
+        raise CtlError(Exit.REFUSED if refused else Exit.PROBLEM, f"{error}\nnothing was written") from None
     except yamltext.CannotAdd as error:
-        raise CtlError(Exit.PROBLEM, printable(f"{path}: {error}")) from None
+        raise CtlError(Exit.PROBLEM, f"{path}: {error}") from None
     except PermissionError:
-        raise CtlError(Exit.REFUSED, f"{printable(path)} may be written by root only; run it as root") from None
+        raise CtlError(Exit.REFUSED, f"{path} may be written by root only; run it as root") from None
     except OSError as error:
-        raise CtlError(Exit.PROBLEM, f"{printable(path)} cannot be written: {error.strerror}") from None
+        raise CtlError(Exit.PROBLEM, f"{path} cannot be written: {error.strerror}") from None
     return defaults
 
 
@@ -67,7 +69,7 @@ def _replace(path: Path, content: bytes, before: os.stat_result | None) -> None:
             os.fsync(file.fileno())
         now = _version(path)
         if _seen(now) != _seen(before):
-            raise CtlError(Exit.PROBLEM, f"{printable(str(path))} has been changed meanwhile; nothing was written")
+            raise CtlError(Exit.PROBLEM, f"{path} has been changed meanwhile; nothing was written")
         if before:
             os.replace(name, path)
         else:

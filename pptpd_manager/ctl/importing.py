@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 import sys
 from argparse import Namespace
@@ -59,21 +60,21 @@ class Disk:
         try:
             with open(there, "rb", opener=privatefile.opener) as file:
                 if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                    raise CtlError(Exit.PROBLEM, f"{printable(str(there))} is not a regular file")
+                    raise CtlError(Exit.PROBLEM, f"{there} is not a regular file")
                 content = file.read(privatefile.MAX_BYTES + 1)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
             raise _unread(there, error) from None
         if len(content) > privatefile.MAX_BYTES:
-            raise CtlError(Exit.PROBLEM, f"{printable(str(there))} is larger than 1 MiB")
+            raise CtlError(Exit.PROBLEM, f"{there} is larger than 1 MiB")
         return content
 
 
 def _unread(path: Path, error: OSError) -> CtlError:
     if isinstance(error, PermissionError):
-        return CtlError(Exit.REFUSED, f"{printable(str(path))} may be read by root only; run it as root")
-    return CtlError(Exit.PROBLEM, f"{printable(str(path))} cannot be read: {error.strerror}")
+        return CtlError(Exit.REFUSED, f"{path} may be read by root only; run it as root")
+    return CtlError(Exit.PROBLEM, f"{path} cannot be read: {error.strerror}")
 
 
 def run(arguments: Namespace) -> int:
@@ -83,25 +84,29 @@ def run(arguments: Namespace) -> int:
     disk = Disk(arguments.root, given)
     for path in given:
         if disk.read(path) is None:
-            raise CtlError(Exit.PROBLEM, f"{printable(path)} does not exist")
+            raise CtlError(Exit.PROBLEM, f"{path} does not exist")
     drafts, notes = system.drafts(disk, given or system.all_of(disk))
     if not drafts:
-        below = "" if arguments.root == "/" else f" below {printable(arguments.root)}"
-        where = ", ".join(map(printable, given)) or system.where + below
-        raise CtlError(
-            Exit.PROBLEM, "\n".join([f"no PPTP tunnel was found; looked at {where}", *map(printable, notes)])
-        )
+        below = "" if arguments.root == "/" else f" below {arguments.root}"
+        where = ", ".join(given) or system.where + below
+        raise CtlError(Exit.PROBLEM, "\n".join([f"no PPTP tunnel was found; looked at {where}", *notes]))
     for draft in named(drafts):
         yamltext.check(draft)
     if arguments.write or arguments.into:
         return _write(arguments.into or CONFIGURATION, drafts, notes)
-    command = f"pptpctl import {arguments.source}"
+    command = _command(arguments)
     head = [
-        f"made by {command}; {command} --write adds it to {CONFIGURATION}, with the secrets, which are not shown here",
+        f"made by {command}; with --write it is added to {CONFIGURATION}, with the secrets, which are not shown here",
         *notes,
     ]
     sys.stdout.write(yamltext.whole(drafts, reveal=False, notes=head))
     return Exit.OK
+
+
+def _command(arguments: Namespace) -> str:
+    """What was given on the command line."""
+    root = ["--root", arguments.root] if arguments.root != "/" else []
+    return shlex.join(["pptpctl", "import", arguments.source, *root, *arguments.files])
 
 
 def _path(arguments: Namespace, file: str) -> str:
@@ -121,7 +126,7 @@ def _write(path: str, drafts: Sequence[Draft], notes: Sequence[str]) -> int:
         if draft.missing
     ]
     if not complete:
-        raise CtlError(Exit.PROBLEM, "\n".join(map(printable, lacking)))
+        raise CtlError(Exit.PROBLEM, "\n".join(lacking))
     defaults = addition.add(path, complete)
     lines = [f"Added to {path}: {', '.join(draft.name for draft in complete)}"]
     if defaults:
@@ -138,5 +143,7 @@ def _next(path: str, drafts: Sequence[Draft]) -> list[str]:
     """The commands to run next."""
     names = " ".join(draft.name for draft in drafts)
     ends = list(dict.fromkeys(end for draft in drafts for end in draft.ends))
-    first = "pptpctl reload" if path == CONFIGURATION else f"pptpctl check {path}"
-    return [first, *ends, f"pptpctl up {names}", f"pptpctl enable {names}   # to have it at every boot"]
+    first = ["pptpctl reload"]
+    if os.path.abspath(path) != CONFIGURATION:
+        first = [f"pptpctl check {shlex.quote(path)}", f"# have what is in it in {CONFIGURATION}", *first]
+    return [*first, *ends, f"pptpctl up {names}", f"pptpctl enable {names}   # to have it at every boot"]

@@ -65,6 +65,8 @@ def test_it_writes_a_new_file(root: Path, capsys: pytest.CaptureFixture[str]) ->
 Added to {file}: work
 Next:
   pptpctl check {file}
+  # have what is in it in /etc/pptp-manager.yaml
+  pptpctl reload
   poff work
   pptpctl up work
   pptpctl enable work   # to have it at every boot
@@ -110,6 +112,32 @@ def test_a_file_that_is_not_well_is_left_alone(root: Path, text: str, mode: int,
     status, told = fails(root, "--into", str(file))
     assert status == Exit.PROBLEM and message in told and told.endswith("\nnothing was written")
     assert file.read_text() == text and len(list(root.iterdir())) == 2
+
+
+def test_what_is_written_has_no_owner_or_mode_that_is_not_safe(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who owns the directory may have another file read than the one that was looked at."""
+    file = root / "new.yaml"
+    file.write_text("")
+    file.chmod(0o644)
+    monkeypatch.setattr(configfile, "read", lambda _path: OLD)
+    status, told = fails(root, "--into", str(file))
+    assert status == Exit.PROBLEM and "has mode 0644" in told and told.endswith("\nnothing was written")
+    assert file.read_text() == ""
+
+
+def test_a_link_that_leads_nowhere_makes_no_file_there(root: Path) -> None:
+    (root / "link.yaml").symlink_to(root / "elsewhere")
+    told = f"{root}/link.yaml is a link that leads to no file; nothing was written"
+    assert fails(root, "--into", str(root / "link.yaml")) == (Exit.PROBLEM, told)
+    assert not (root / "elsewhere").exists()
+
+
+def test_the_next_commands_can_be_copied(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(root, "work", "--into", str(root / "o u.yaml")) == Exit.OK
+    assert f"  pptpctl check '{root}/o u.yaml'\n" in capsys.readouterr().out
+    assert run(root, "work") == Exit.OK
+    shown = capsys.readouterr().out.replace("\n# ", " ")
+    assert shown.startswith(f"# made by pptpctl import peers --root {root} work; with --write it is added to ")
 
 
 @pytest.mark.parametrize("there", [True, False])

@@ -31,7 +31,7 @@ class Board:
             return
         self._lines[name] = text
         if not self._live:
-            print(f"{name}: {printable(text)}", file=self._out, flush=True)
+            print(printable(f"{name}: {text}"), file=self._out, flush=True)
         self.draw()
 
     def end(self, name: str, text: str, *, well: bool = True, more: str = "") -> None:
@@ -40,7 +40,8 @@ class Board:
         self._lines.pop(name, None)
         stream = self._out if well else self._err
         first, *rest = [printable(line) for line in [*text.splitlines(), *more.splitlines()]]
-        lines = [f"{name}: {Style(stream).paint(first, 'green' if well else 'red')}", *(f"  {line}" for line in rest)]
+        first = f"{printable(name)}: {Style(stream).paint(first, 'green' if well else 'red')}"
+        lines = [first, *(f"  {line}" for line in rest)]
         self._ended.append((stream, "\n".join(lines)))
         self._write()
         self.draw()
@@ -59,7 +60,7 @@ class Board:
         width, height = shutil.get_terminal_size()
         seconds = time.monotonic() - self._began
         since = f" ({took(int(seconds)).replace('.0', '')})" if seconds >= SHOWN_AFTER_SECONDS else ""
-        lines = [cut(f"{name}: {printable(text)}{since}", width - 1) for name, text in self._lines.items()]
+        lines = [cut(printable(f"{name}: {text}{since}"), width - 1) for name, text in self._lines.items()]
         lines = lines[: max(1, height - 1)]
         self._out.write("".join(f"{line}\n" for line in lines))
         self._out.flush()

@@ -46,12 +46,14 @@ def run(arguments: argparse.Namespace) -> Exit:
         raise CtlError(Exit.UNKNOWN_TUNNEL, f"there is no tunnel {error.args[0]!r} in {file}") from None
     found: list[Finding] = []
     style = Style(sys.stdout)
-    for title, findings in examination.sections():
-        found += findings
-        if not arguments.json and findings:
-            with progress.away():
-                print("\n".join(lines(title, findings, style)), flush=True)
-    progress.end()
+    try:
+        for title, findings in examination.sections():
+            found += findings
+            if not arguments.json and findings:
+                with progress.away():
+                    print("\n".join(lines(title, findings, style)), flush=True)
+    finally:
+        progress.end()
     if arguments.json:
         print(record.document({"good": not wrong(found), "findings": [finding.record() for finding in found]}))
     else:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+SYSTEMD, SYSTEMD_PATH = "org.freedesktop.systemd1", "/org/freedesktop/systemd1"
+
 
 def unit_name(tunnel: str) -> str:
     """The name of the tunnel's unit."""
@@ -12,7 +14,7 @@ def unit_name(tunnel: str) -> str:
 
 def unit_path(unit: str) -> str:
     """The object of a unit, by the unit's whole name."""
-    return f"/org/freedesktop/systemd1/unit/{escape(unit)}"
+    return f"{SYSTEMD_PATH}/unit/{escape(unit)}"
 
 
 def escape(label: str) -> str:

@@ -16,12 +16,12 @@ from typing import Any, NamedTuple
 from gi.repository import Gio, GLib
 
 from pptpd_manager.callback import guarded
-from pptpd_manager.labels import unit_path
+from pptpd_manager.labels import SYSTEMD, SYSTEMD_PATH, unit_path
 from pptpd_manager.remote import Target, call, message
 from pptpd_manager.timers import Timers
-from pptpd_manager.units import MANAGER, PROPERTIES, ROOT, SYSTEMD, UNIT
+from pptpd_manager.units import MANAGER, PROPERTIES, UNIT
 
-_MANAGER = Target(SYSTEMD, ROOT, MANAGER)
+_MANAGER = Target(SYSTEMD, SYSTEMD_PATH, MANAGER)
 _SERVICE = SYSTEMD + ".Service"
 _EXISTS = SYSTEMD + ".UnitExists"
 STOP_SECONDS = 2.0  # from SIGTERM to SIGKILL for a program that takes too long
@@ -110,7 +110,8 @@ class Transient:
                 guarded(lambda *news: self._changed(run, news[5].unpack()[1])),
             ),
             self._con.signal_subscribe(
-                *(SYSTEMD, MANAGER, "UnitRemoved", ROOT, unit_name, none), guarded(lambda *_: self._removed(run))
+                *(SYSTEMD, MANAGER, "UnitRemoved", SYSTEMD_PATH, unit_name, none),
+                guarded(lambda *_: self._removed(run)),
             ),
         ]
         self._start(run)

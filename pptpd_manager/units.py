@@ -14,16 +14,15 @@ from gi.repository import Gio, GLib
 from pptpd_manager import journal
 from pptpd_manager.callback import guarded
 from pptpd_manager.events import GIVEN_UP
-from pptpd_manager.labels import unescape, unit_name, unit_path
+from pptpd_manager.labels import SYSTEMD, SYSTEMD_PATH, unescape, unit_name, unit_path
 from pptpd_manager.remote import Target, call, message
 
 log = logging.getLogger(__name__)
 
-SYSTEMD, ROOT = "org.freedesktop.systemd1", "/org/freedesktop/systemd1"
 MANAGER, UNIT = SYSTEMD + ".Manager", SYSTEMD + ".Unit"
 PROPERTIES = "org.freedesktop.DBus.Properties"
 _NAME = re.compile(r"pptp@([A-Za-z0-9_-]+)\.service$")
-_PREFIX = ROOT + "/unit/pptp_40"  # "pptp@" as systemd writes it in object paths
+_PREFIX = SYSTEMD_PATH + "/unit/pptp_40"  # "pptp@" as systemd writes it in object paths
 _EXITED = 1  # CLD_EXITED of sigaction(2)
 # RestartPreventExitStatus= of the unit: what we give up with, and EXIT_EXEC and EXIT_NAMESPACE, of systemd itself.
 FINAL = (*GIVEN_UP, 203, 226)
@@ -74,7 +73,7 @@ class Units:
             SYSTEMD, PROPERTIES, "PropertiesChanged", None, UNIT, Gio.DBusSignalFlags.NONE, guarded(self._changed)
         )
         self._call(
-            ROOT,
+            SYSTEMD_PATH,
             MANAGER,
             "Subscribe",
             None,
@@ -102,7 +101,7 @@ class Units:
         """Have a failed unit be inactive; another one is left as it is."""
         unit = GLib.Variant("(s)", (unit_name(tunnel),))
         # One that is not loaded any more has nothing to reset.
-        self._call(ROOT, MANAGER, "ResetFailedUnit", unit, lambda _: done(), lambda _: done())
+        self._call(SYSTEMD_PATH, MANAGER, "ResetFailedUnit", unit, lambda _: done(), lambda _: done())
 
     def restart(self, tunnel: str, accepted: Callable[[], None], failed: Error) -> None:
         """Restart the unit; as start."""
@@ -112,7 +111,7 @@ class Units:
         """Send SIGTERM to the unit's main process, or with hard SIGKILL to all of its processes."""
         who, signal = ("all", 9) if hard else ("main", 15)
         self._call(
-            ROOT,
+            SYSTEMD_PATH,
             MANAGER,
             "KillUnit",
             GLib.Variant("(ssi)", (unit_name(tunnel), who, signal)),
@@ -123,7 +122,7 @@ class Units:
     def processes(self, tunnel: str, then: Callable[[Pids], None]) -> None:
         """then(pids): of the unit's processes; [] when systemd does not say."""
         self._call(
-            ROOT,
+            SYSTEMD_PATH,
             MANAGER,
             "GetUnitProcesses",
             GLib.Variant("(s)", (unit_name(tunnel),)),
@@ -138,7 +137,12 @@ class Units:
             then([match[1] for unit in reply[0] if (match := _NAME.match(unit[0]))])
 
         self._call(
-            ROOT, MANAGER, "ListUnitsByPatterns", GLib.Variant("(asas)", ([], ["pptp@*.service"])), listed, failed
+            SYSTEMD_PATH,
+            MANAGER,
+            "ListUnitsByPatterns",
+            GLib.Variant("(asas)", ([], ["pptp@*.service"])),
+            listed,
+            failed,
         )
 
     def state(self, tunnel: str, then: Callable[[UnitState | None], None]) -> None:
@@ -180,7 +184,7 @@ class Units:
                 self._ask(tunnel)
 
         path = unit_path(unit_name(tunnel))
-        self._get(ROOT, MANAGER, "SystemState", facts, lambda: None)  # these are answered first
+        self._get(SYSTEMD_PATH, MANAGER, "SystemState", facts, lambda: None)  # these are answered first
         self._get(path, SYSTEMD + ".Service", "MainPID", facts, lambda: None)
         self._read(path, UNIT, got, untold)
 
@@ -200,7 +204,7 @@ class Units:
 
     def _job(self, method: str, tunnel: str, accepted: Callable[[], None], failed: Error) -> None:
         arguments = GLib.Variant("(ss)", (unit_name(tunnel), "replace"))
-        self._call(ROOT, MANAGER, method, arguments, lambda _: accepted(), failed)
+        self._call(SYSTEMD_PATH, MANAGER, method, arguments, lambda _: accepted(), failed)
         if tunnel in self._newest:  # what it was before must not be taken for what comes of this
             self._ask(tunnel)
 

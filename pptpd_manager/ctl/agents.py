@@ -16,7 +16,7 @@ from gi.repository import Gio, GLib
 
 REGISTER_SECONDS = 10.0
 QUESTIONS = "/run/systemd/ask-password"
-_DIES_WITH_US = ("setpriv", "--pdeathsig", "TERM")
+DIES_WITH_US = ("setpriv", "--pdeathsig", "TERM")
 
 
 def at_a_terminal() -> bool:
@@ -80,7 +80,7 @@ class Agents:
         if prepare:
             prepare(launcher)
         with suppress(GLib.Error):
-            self._children.append(launcher.spawnv([*_DIES_WITH_US, *command]))
+            self._children.append(launcher.spawnv([*DIES_WITH_US, *command]))
 
     def close(self) -> None:
         """End them; the terminal is as it was: who is ended while somebody types leaves it without an echo."""

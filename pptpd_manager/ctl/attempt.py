@@ -13,12 +13,11 @@ from pptpd_manager.ctl.bus import MANAGER, NAME, PATH, PROPERTIES, TUNNEL, Bus, 
 from pptpd_manager.ctl.exits import Exit
 from pptpd_manager.ctl.loop import Loop
 from pptpd_manager.ctl.progress import Course
-from pptpd_manager.labels import unit_name, unit_path
+from pptpd_manager.labels import SYSTEMD, unit_name, unit_path
 
 LOOK_SECONDS = 30.0  # for the first answer: the manager may have to be started
 TRIES, AGAIN_SECONDS = 5, 0.5  # how often a manager may end before it has answered, and a growing pause
 ADMITTED_SECONDS = 1.0  # for a refusal, where nothing else may be told
-SYSTEMD = "org.freedesktop.systemd1"
 
 
 @dataclass(frozen=True)

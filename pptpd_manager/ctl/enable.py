@@ -13,9 +13,8 @@ from pptpd_manager.ctl.attempt import LOOK_SECONDS
 from pptpd_manager.ctl.bus import MANAGER, PATH, Bus, told
 from pptpd_manager.ctl.exits import CtlError, Exit
 from pptpd_manager.ctl.up import act
-from pptpd_manager.labels import unit_name
+from pptpd_manager.labels import SYSTEMD, SYSTEMD_PATH, unit_name
 
-SYSTEMD, SYSTEMD_PATH = "org.freedesktop.systemd1", "/org/freedesktop/systemd1"
 Change = tuple[str, str, str]  # "symlink" or "unlink", the link, where it leads
 
 

@@ -8,6 +8,7 @@ from contextlib import suppress
 
 from gi.repository import Gio, GLib
 
+from pptpd_manager.ctl.agents import DIES_WITH_US
 from pptpd_manager.ctl.loop import Loop
 
 Heard = Callable[[str, str, str], None]  # the unit, the program, the text
@@ -19,7 +20,7 @@ class Follower:
     def __init__(self, loop: Loop, units: Iterable[str], heard: Heard) -> None:
         """heard: for each line that root's processes log in those units from now on."""
         self._loop, self._heard = loop, heard
-        words = ["setpriv", "--pdeathsig", "TERM", "journalctl", "--follow", "--no-tail", "--quiet", "--all"]
+        words = [*DIES_WITH_US, "journalctl", "--follow", "--no-tail", "--quiet", "--all"]
         words += ["--output=json", "--output-fields=_SYSTEMD_UNIT,SYSLOG_IDENTIFIER,MESSAGE"]
         words += [f"--since=@{time.time():.6f}", "_UID=0", *(f"_SYSTEMD_UNIT={unit}" for unit in units)]
         flags = Gio.SubprocessFlags.STDOUT_PIPE | Gio.SubprocessFlags.STDERR_SILENCE

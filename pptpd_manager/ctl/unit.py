@@ -6,9 +6,8 @@ from typing import NamedTuple
 
 from pptpd_manager.ctl.bus import PROPERTIES, Bus
 from pptpd_manager.ctl.exits import CtlError
-from pptpd_manager.labels import unit_path
+from pptpd_manager.labels import SYSTEMD, SYSTEMD_PATH, unit_path
 
-SYSTEMD, ROOT = "org.freedesktop.systemd1", "/org/freedesktop/systemd1"
 SECONDS = 2.0  # for an answer that one can do without
 
 
@@ -21,7 +20,7 @@ class Unit(NamedTuple):
 
 def look(bus: Bus, unit: str) -> Unit:
     """What there is to know of the unit of that name."""
-    return Unit(_ask(bus, ROOT, f"{SYSTEMD}.Manager.GetUnitFileState", unit), text(bus, unit))
+    return Unit(_ask(bus, SYSTEMD_PATH, f"{SYSTEMD}.Manager.GetUnitFileState", unit), text(bus, unit))
 
 
 def text(bus: Bus, unit: str) -> str:

@@ -13,9 +13,10 @@ from gi.repository import Gio, GLib
 
 from pptpd_manager.doctor.manager import Unit
 from pptpd_manager.doctor.network import Other
+from pptpd_manager.labels import SYSTEMD, SYSTEMD_PATH
 
 PROPERTIES = "org.freedesktop.DBus.Properties"
-SYSTEMD, NETWORK_MANAGER = "org.freedesktop.systemd1", "org.freedesktop.NetworkManager"
+NETWORK_MANAGER = "org.freedesktop.NetworkManager"
 NETWORKD, RESOLVED = "org.freedesktop.network1", "org.freedesktop.resolve1"
 PATIENCE_MS = 3000
 # Our files for them, and where one of the same name replaces each.
@@ -57,7 +58,7 @@ class Services:
     def unit(self, name: str) -> Unit | None:
         """A unit; None: systemd does not say."""
         try:
-            path = self._ask(SYSTEMD, "/org/freedesktop/systemd1", SYSTEMD + ".Manager.LoadUnit", "(s)", name)
+            path = self._ask(SYSTEMD, SYSTEMD_PATH, SYSTEMD + ".Manager.LoadUnit", "(s)", name)
             of_unit = self._ask(SYSTEMD, path, PROPERTIES + ".GetAll", "(s)", SYSTEMD + ".Unit")
             of_service = self._ask(SYSTEMD, path, PROPERTIES + ".GetAll", "(s)", SYSTEMD + ".Service")
         except GLib.Error:

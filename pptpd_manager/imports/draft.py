@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network
 from typing import Protocol
 
 from pptpd_manager import config
+from pptpd_manager.routing import MAIN_TABLE
 from pptpd_manager.values import MAX_ITEMS
 
 MOST_NOTES = 30  # of one tunnel; further ones are counted
 _NOT_IN_NAME = re.compile(r"[^A-Za-z0-9_-]+")
 
 
+Prefix = IPv4Network | IPv6Network
+NO_KEY = "there is no key for it"
 METHODS = ("eap", "pap", "chap", "mschap", "mschap-v2")
 
 
@@ -106,6 +110,23 @@ class Draft:
         self._added.add((key, item))
         self.values[key] = (*there, item)
 
+    def route(
+        self, prefix: Prefix, place: Place, *, metric: int | None = None, table: int | None = None,
+        source: str | None = None, left: Sequence[str] = (),
+    ) -> None:  # fmt: skip
+        """Have the prefix routed into the tunnel, or a note why not. left: what else was said of it, by its names."""
+        if prefix.prefixlen == 0 and (why := no_default(six=prefix.version == 6, table=table)):
+            self.note(f"this route was not carried over: {why}", place)
+            return
+        if left:
+            self.note(f"{', '.join(left)} of this route: {NO_KEY}", place)
+        if prefix.prefixlen == 0:
+            self.values["default-route"] = True
+            return
+        if prefix.version == 6:
+            self.values["ipv6"] = True
+        self.add("routes", Route(shown(prefix), metric, table, source))
+
     def encryption(self, *, required: bool, strict: bool, refused: Container[str]) -> None:
         """Take what is said of MPPE and of the ways not to log in by. strict: with 128 bits only."""
         self.values["mppe"] = ("require-128" if strict else "require") if required else "off"
@@ -144,6 +165,20 @@ class Draft:
         else:
             self.values["password"] = Hidden(text)
             self.password_from = str(place)
+
+
+def no_default(*, six: bool, table: int | None) -> str:
+    """Why 'default-route' does not do what a default route does; "" if it does."""
+    if six:
+        return "a default route for IPv6 alone; 'default-route' with 'ipv6' has both"
+    if table not in (None, MAIN_TABLE):
+        return f"a default route in table {table}; use the keys 'table' and 'default-route'"
+    return ""
+
+
+def shown(prefix: Prefix) -> str:
+    """The prefix as it is written."""
+    return str(prefix.network_address) if prefix.prefixlen == prefix.max_prefixlen else str(prefix)
 
 
 def _place(place: Place | str) -> Place:

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from ipaddress import ip_network
 from types import MappingProxyType
 
-from . import routecommands
-from .draft import METHODS, Draft, Files, Place, Route, number, word_set
+from .draft import METHODS, NO_KEY, Draft, Files, Place, number, word_set
 
 DIRECTORY = "/etc/NetworkManager/system-connections"
 SERVICE = "org.freedesktop.NetworkManager.pptp"
@@ -34,7 +33,10 @@ _SILENT: Mapping[str, frozenset[str]] = MappingProxyType(
         "proxy": frozenset(),
     }
 )
-_UNKNOWN = "there is no key for it"
+_FAMILIES = ("ipv4", "ipv6")
+_ROUTE = re.compile(r"routes?\d*(?P<options>_options)?")
+_ROUTE_OPTIONS = ("type", "table", "src", "")  # "": there are none
+_KEY = r"[a-z0-9-]{1,40}"
 _METHODS = {method.replace("-v", "v"): method for method in METHODS}
 
 
@@ -112,9 +114,9 @@ def _draft(file: Keyfile, path: str) -> Draft:
     for group, keys in file.groups.items():
         known = _SILENT.get(group)
         for key, line in keys.items():
-            if known is not None and key not in known and not (group == "ipv4" and key.startswith("route")):
+            if known is not None and key not in known and not (group in _FAMILIES and _ROUTE.fullmatch(key)):
                 # Behind what is no key there may be anything.
-                said = f"[{group}] {key}: {_UNKNOWN}" if re.fullmatch(r"[a-z0-9-]{1,40}", key) else "not understood"
+                said = f"[{group}] {key}: {NO_KEY}" if re.fullmatch(_KEY, key) else "not understood"
                 draft.note(said, Place(path, line.line))
     for count in file.unread:
         draft.note("not understood", Place(path, count))
@@ -166,9 +168,9 @@ def _addresses(file: Keyfile, draft: Draft, path: str) -> None:
     """What was told to the kernel and to the resolver."""
     if not file.flag("ipv4", "never-default"):
         draft.values["default-route"] = True
-    for family in ("ipv4", "ipv6"):
+    for family in _FAMILIES:
         for key, line in file.groups.get(family, {}).items():
-            if re.fullmatch(r"routes?\d*", key):
+            if (match := _ROUTE.fullmatch(key)) and not match["options"]:
                 _route(file, family, key, draft, Place(path, line.line))
     table = number(file.get("ipv4", "route-table"))
     if table:
@@ -189,13 +191,9 @@ def _route(file: Keyfile, family: str, key: str, draft: Draft, place: Place) -> 
         draft.note("a route of this type leads nowhere; a tunnel has none such", place)
         return
     metric = number(parts[2]) if len(parts) > 2 else number(file.get(family, "route-metric"))
-    table = number(options.get("table", ""))
-    if prefix.prefixlen == 0:
-        draft.values["default-route"] = True
-        return
-    if prefix.version == 6:
-        draft.values["ipv6"] = True
-    draft.add("routes", Route(routecommands.shown(prefix), metric or None, table, options.get("src")))
+    table = number(options.get("table", "")) or None
+    left = [name for name in options if name not in _ROUTE_OPTIONS and re.fullmatch(_KEY, name)]
+    draft.route(prefix, place, metric=metric or None, table=table, source=options.get("src"), left=left)
 
 
 def _dns(file: Keyfile, draft: Draft) -> None:

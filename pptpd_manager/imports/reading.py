@@ -11,7 +11,7 @@ from types import MappingProxyType
 from pptpd_manager import options, pppd
 from pptpd_manager.values import BadText
 
-from .draft import Draft, Files, Hidden, Place, number, word_set
+from .draft import NO_KEY, Draft, Files, Hidden, Place, number, word_set
 from .pppoptions import ADDRESSES, ONE, Option, is_place, split
 from .words import Word
 
@@ -212,7 +212,7 @@ class Reading:
         elif name == "demand":
             draft.note("demand: a tunnel is dialled when it is told to, not by the first packet", option.place)
         elif name in options.ADVICE or name in ONE:
-            advice = options.ADVICE.get(name, "there is no key for it")
+            advice = options.ADVICE.get(name, NO_KEY)
             draft.note(f"{name}: {advice}", option.place)
         elif is_place(name) and not ADDRESSES.fullmatch(name):
             return

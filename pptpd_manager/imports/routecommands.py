@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import ip_address, ip_network
 from types import MappingProxyType
 
-from .draft import Draft, Place, Route, number
+from .draft import NO_KEY, Draft, Place, Route, no_default, number, shown, word_set
 from .shell import Command
 
 REMOVES = "it removes a route"
@@ -15,14 +15,18 @@ _BEFORE = ("sudo", "exec", "command", "nohup")
 _ADDING = ("add", "replace", "append", "prepend", "change", "chg", "a", "r")
 # What a route into the tunnel goes by: its interface, or an address of one of its ends.
 _OURS = ("$interface", "$local", "$remote")
+# The words of `ip route add` that a value stands behind, and which of them change what the route does and have no key.
+_VALUED = word_set("via dev metric preference pref table src scope proto protocol mtu advmss")
+_LEFT = ("mtu", "advmss")
 _TABLES: Mapping[str, int | None] = MappingProxyType({"main": None, "254": None})
 
 
 @dataclass(frozen=True)
 class Added:
-    """What a command adds: a route; None: the default route."""
+    """What a command adds: a route; None: the default route. left: its words that no key is for."""
 
     route: Route | None
+    left: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -45,40 +49,27 @@ def read(command: Command) -> Added | Other | None:
 
 def _ip(words: Sequence[str]) -> Added | Other | None:
     """ip(8)."""
-    given = list(words)
+    given, six = list(words), False
     while given and given[0].startswith("-"):
         option = given.pop(0)
-        if option in ("-f", "-family", "-n", "-netns") and given:
-            given.pop(0)
+        value = given.pop(0) if option in ("-f", "-family", "-n", "-netns") and given else ""
+        six = six or option == "-6" or value == "inet6"
     if not given or not "route".startswith(given[0]):
         return None
     verb = given[1] if len(given) > 1 else "show"
     if verb not in _ADDING:
         return Other(REMOVES) if verb.startswith("d") else None
-    return _of_ip(given[2:])
+    return _of_ip(given[2:], six=six)
 
 
-def _of_ip(words: Sequence[str]) -> Added | Other:
+def _of_ip(words: Sequence[str], *, six: bool) -> Added | Other:
     """What stands behind `ip route add`."""
     target, values = "", dict[str, str]()
     following = iter(words)
     for word in following:
         if word in ("unicast", "to", "onlink"):
             continue
-        if word in (
-            "via",
-            "dev",
-            "metric",
-            "preference",
-            "pref",
-            "table",
-            "src",
-            "scope",
-            "proto",
-            "protocol",
-            "mtu",
-            "advmss",
-        ):
+        if word in _VALUED:
             values[word] = next(following, "")
             if word == "via" and values[word] in ("inet", "inet6"):
                 values[word] = next(following, "")
@@ -97,11 +88,14 @@ def _of_ip(words: Sequence[str]) -> Added | Other:
         metric=number(metric) if metric else None,
         table=_TABLES.get(table, number(table)),
         source=None if values.get("src", "$local") == "$local" else values["src"],
+        six=six,
+        left=tuple(word for word in _LEFT if word in values),
     )
 
 
 def _route(words: Sequence[str]) -> Added | Other | None:
     """route(8)."""
+    six = "-6" in words or "inet6" in words
     given = [word for word in words if word not in ("-4", "-6", "-n", "-v")]
     if given[:2] and given[0] == "-A":
         given = given[2:]
@@ -129,7 +123,10 @@ def _route(words: Sequence[str]) -> Added | Other | None:
     elif not single and "/" not in target and target != "default":
         target = _by_class(target)
     # The metric of route(8) is one less than the kernel's.
-    return _made(target, metric=number(values["metric"]) if "metric" in values else None)
+    metric = number(values["metric"]) if "metric" in values else None
+    return _made(
+        target, metric=metric, six=six, left=tuple(word for word in ("mss", "window", "irtt") if word in values)
+    )
 
 
 def _by_class(target: str) -> str:
@@ -152,27 +149,26 @@ def _through(device: str, gateway: str) -> bool:
 
 
 def _made(
-    target: str, *, metric: int | None = None, table: int | None = None, source: str | None = None
-) -> Added | Other:
-    """The route to target."""
-    if target in ("default", "0/0", "0.0.0.0/0", "0.0.0.0/0.0.0.0"):
-        return Added(None)
+    target: str, *, metric: int | None = None, table: int | None = None, source: str | None = None, six: bool = False,
+    left: tuple[str, ...] = (),
+) -> Added | Other:  # fmt: skip
+    """The route to target. six: the command is about IPv6."""
+    if target in ("default", "0/0", "0.0.0.0/0", "0.0.0.0/0.0.0.0", "::/0"):
+        why = no_default(six=six or target == "::/0", table=table)
+        return Other(why) if why else Added(None, left)
     try:
         prefix = ip_network(target, strict=False)
         if source is not None:
             source = str(ip_address(source))
     except ValueError:
         return Other("the prefix is not known")
-    return Added(Route(shown(prefix), metric, table, source))
-
-
-def shown(prefix: IPv4Network | IPv6Network) -> str:
-    """The prefix as it is written."""
-    return str(prefix.network_address) if prefix.prefixlen == prefix.max_prefixlen else str(prefix)
+    return Added(Route(shown(prefix), metric, table, source), left)
 
 
 def give(draft: Draft, added: Added, place: Place) -> None:
     """Have the tunnel route that."""
+    if added.left:
+        draft.note(f"{', '.join(added.left)} of this route: {NO_KEY}", place)
     if added.route is None:
         draft.values["default-route"] = True
     else:

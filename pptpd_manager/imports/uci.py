@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_network
 
-from . import routecommands
-from .draft import Draft, Files, Place, Route, number, word_set
+from .draft import NO_KEY, Draft, Files, Place, number, word_set
 from .pppoptions import split
 from .reading import Reading
 
@@ -26,18 +25,22 @@ _WHY = {
     "connect": "a script: use the key 'hooks'",
     "disconnect": "a script: use the key 'hooks'",
     "keepalive_adaptive": "the manager relies on regular echo requests",
-    "delegate": "there is no key for it",
-    "force_link": "there is no key for it",
-    "host_uniq": "there is no key for it",
+    "delegate": NO_KEY,
+    "force_link": NO_KEY,
+    "host_uniq": NO_KEY,
     "ip6table": "IPv6 routes are in the table of the tunnel",
     "persist": "use the key 'persist'",
     "maxfail": "the manager dials again by itself; use the key 'persist'",
     "holdoff": "the manager dials again by itself; how soon depends on the reason",
     "defaultroutemetric": "the default route has the manager's metric",
-    "dns_metric": "there is no key for it",
+    "dns_metric": NO_KEY,
     "peer_dns": "use the key 'dns'",
     "zone": "the firewall of this machine has no zones of OpenWrt's",
 }
+
+
+_ROUTE_OPTIONS = word_set("interface target netmask gateway metric table source type disabled")
+_KEY = r"[a-z0-9_]{1,40}"
 
 
 @dataclass
@@ -153,8 +156,8 @@ def _draft(section: Section, others: Sequence[Section], files: Files, path: str)
         draft.note("it was not connected at boot; no tunnel is before pptpctl enable")
     for key in (*section.options, *section.lists):
         if key not in _TAKEN:
-            why = _WHY.get(key, "there is no key for it")
-            named = f"{key}: {why}" if re.fullmatch(r"[a-z0-9_]{1,40}", key) else "not understood"
+            why = _WHY.get(key, NO_KEY)
+            named = f"{key}: {why}" if re.fullmatch(_KEY, key) else "not understood"
             draft.note(named, Place(path, section.lines[key]))
     _routes(section, others, draft, path)
     return draft
@@ -248,15 +251,11 @@ def _route(section: Section, draft: Draft, place: Place) -> None:
     except ValueError:
         draft.note("this route is not understood", place)
         return
-    if prefix.prefixlen == 0:
-        draft.values["default-route"] = True
-        return
-    if prefix.version == 6:
-        draft.values["ipv6"] = True
-    route = Route(
-        routecommands.shown(prefix),
-        number(section.get("metric")),
-        number(section.get("table")),
-        section.get("source") or None,
+    draft.route(
+        prefix,
+        place,
+        metric=number(section.get("metric")),
+        table=number(section.get("table")),
+        source=section.get("source") or None,
+        left=[key for key in section.options if key not in _ROUTE_OPTIONS and re.fullmatch(_KEY, key)],
     )
-    draft.add("routes", route)

@@ -6,7 +6,8 @@ import pytest
 
 from pptpd_manager.imports import ipup, rcd, shell
 from pptpd_manager.imports.condition import When
-from pptpd_manager.imports.routecommands import Added, Other, read
+from pptpd_manager.imports.draft import Draft, Place
+from pptpd_manager.imports.routecommands import Added, Other, give, read
 from pptpd_manager.imports.shell import Command, commands
 from unit.imported import Memory, config, drafts, yaml
 
@@ -79,6 +80,9 @@ def test_for_which_peers(script: str, found: dict[str, list[str]] | None) -> Non
     assert routes(script) == ({"work": each, "home": each} if found is None else found)
 
 
+SIX = "a default route for IPv6 alone; 'default-route' with 'ipv6' has both"
+
+
 @pytest.mark.parametrize(
     ("command", "found"),
     [
@@ -105,6 +109,15 @@ def test_for_which_peers(script: str, found: dict[str, list[str]] | None) -> Non
         ("route add default $1", "default"),
         ("route add default gw $4", "default"),
         ("route add -net 0.0.0.0 dev $1", "default"),
+        ("ip route add default dev $1 table main", "default"),
+        (
+            "ip route add default dev $1 table 7",
+            Other("a default route in table 7; use the keys 'table' and 'default-route'"),
+        ),
+        ("ip -6 route add default dev $1", Other(SIX)),
+        ("ip -f inet6 route add default dev $1", Other(SIX)),
+        ("ip route add ::/0 dev $1", Other(SIX)),
+        ("route -A inet6 add default dev $1", Other(SIX)),
         ("ip route del default", Other("it removes a route")),
         ("route del default", Other("it removes a route")),
         ("ip route add 203.0.113.1 via 192.0.2.1 dev eth0", Other("it does not lead into the tunnel")),
@@ -128,6 +141,19 @@ def test_a_command(command: str, found: object) -> None:
     else:
         given = routes(command.replace(" -6 ", " "))["work"] if found != "2001:db8::/32" else [str(found)]
         assert given == [found] and (said.route is None) == (found == "default")
+
+
+def test_words_that_no_key_is_for() -> None:
+    for command in (
+        "ip route add 10.0.0.0/8 dev $1 mtu 1300 advmss 1260",
+        "route add -net 10.0.0.0/8 mss 1260 dev $1",
+    ):
+        (one,) = commands(command, shell.PPP)
+        said = read(one)
+        assert isinstance(said, Added) and said.left in (("mtu", "advmss"), ("mss",))
+        draft = Draft("work", "x")
+        give(draft, said, Place("f", 1))
+        assert draft.notes == [f"f:1: {', '.join(said.left)} of this route: there is no key for it"]
 
 
 def test_what_follows_from_a_condition() -> None:

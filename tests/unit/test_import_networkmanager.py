@@ -68,10 +68,6 @@ BEFORE = f"    # {FILE}:"
             "never-default=true\nroute1=192.168.10.0/24\nroute2=10.0.0.0/8,10.9.0.1,50\n",
             "    routes: [192.168.10.0/24, {prefix: 10.0.0.0/8, metric: 50}]\n    dns: true\n",
         ),
-        (
-            "never-default=true\nroute1=10.0.0.0/8\nroute1_options=table=100,src=10.9.0.2,mtu=1400\n",
-            "    routes: [{prefix: 10.0.0.0/8, table: 100, source: 10.9.0.2}]\n    dns: true\n",
-        ),
         ("never-default=true\nroute1=0.0.0.0/0\n", REST),
         ("never-default=true\nroute-table=100\n", "    table: 100\n    dns: true\n"),
         (
@@ -88,6 +84,32 @@ BEFORE = f"    # {FILE}:"
 )
 def test_addresses(ipv4: str, found: str) -> None:
     assert body(ipv4=ipv4) == M + found
+
+
+@pytest.mark.parametrize(
+    ("routes", "note", "found"),
+    [
+        (
+            "route1=10.0.0.0/8\nroute1_options=table=100,src=10.9.0.2,mtu=1400\n",
+            "20: mtu of this route: there is no key for it\n",
+            "    routes: [{prefix: 10.0.0.0/8, table: 100, source: 10.9.0.2}]\n",
+        ),
+        (
+            "route1=0.0.0.0/0\nroute1_options=table=7\n",
+            "20: this route was not carried over: a default\n"
+            "    # route in table 7; use the keys 'table' and 'default-route'\n",
+            "",
+        ),
+        (
+            "\n[ipv6]\nroute1=2001:db8::/32\nroute2=::/0\n",
+            "23: this route was not carried over: a default\n"
+            "    # route for IPv6 alone; 'default-route' with 'ipv6' has both\n",
+            "    routes: ['2001:db8::/32']\n    ipv6: true\n",
+        ),
+    ],
+)
+def test_what_of_a_route_is_not_carried_over(routes: str, note: str, found: str) -> None:
+    assert body(ipv4="never-default=true\n" + routes) == BEFORE + note + M + found + "    dns: true\n"
 
 
 @pytest.mark.parametrize(

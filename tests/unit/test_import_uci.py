@@ -110,6 +110,16 @@ ROUTE = "config route\n\toption interface 'work'\n\toption target '{}'\n"
             "    routes: [{prefix: 10.0.0.0/8, metric: 5, table: 100}]\n",
         ),
         (ROUTE.format("0.0.0.0/0"), "    default-route: true\n"),
+        (
+            ROUTE.format("0.0.0.0/0") + "\toption table '7'\n",
+            "    # /etc/config/network:13: this route was not carried over: a default route in table 7; "
+            "use the keys 'table'\n    # and 'default-route'\n",
+        ),
+        (
+            ROUTE.format("10.0.0.0/8") + "\toption mtu '1300'\n\toption onlink '1'\n",
+            "    # /etc/config/network:13: mtu, onlink of this route: there is no key for it\n"
+            "    routes: [10.0.0.0/8]\n",
+        ),
         (ROUTE.replace("route", "route6").format("2001:db8::/32"), "    routes: ['2001:db8::/32']\n    ipv6: true\n"),
         (ROUTE.format("10.0.0.0/8") + "\toption disabled '1'\n", ""),
         (ROUTE.replace("work", "lan").format("10.0.0.0/8"), ""),

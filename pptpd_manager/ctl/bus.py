@@ -12,6 +12,7 @@ from gi.repository import Gio, GLib
 
 from pptpd_manager import errors
 from pptpd_manager.ctl.exits import CtlError, Exit
+from pptpd_manager.labels import SYSTEMD
 
 NAME, PATH = "org.pptpmanager1", "/org/pptpmanager1"
 MANAGER, TUNNEL = NAME + ".Manager", NAME + ".Tunnel"
@@ -39,7 +40,7 @@ class Bus:
     ) -> None:  # fmt: skip
         """Call "INTERFACE.METHOD" and go on: then(the answer, as of call()) or failed(). It starts the manager.
 
-        seconds: None for as long as it takes; service: as of call().
+        seconds: None for as long as it takes; service: another one than the manager.
         """
         interface, _, member = method.rpartition(".")
         limit = GLib.MAXINT if seconds is None else round(seconds * 1000)
@@ -56,16 +57,16 @@ class Bus:
 
     def call(
         self, path: str, method: str, signature: str = "()", *values: Any, seconds: float = LOOK_SECONDS,
-        start: bool = False, service: str = NAME,
+        start: bool = False,
     ) -> Any:  # fmt: skip
         """The answer of "INTERFACE.METHOD", unpacked: None, the value, or a tuple. start: the manager if it does not
-        run; service: another one than the manager. Raises CtlError."""
+        run. Raises CtlError."""
         interface, _, member = method.rpartition(".")
         flags = Gio.DBusCallFlags.NONE if start else Gio.DBusCallFlags.NO_AUTO_START
         body = GLib.Variant(signature, values)
         try:
             answer = self.con.call_sync(
-                service, path, interface, member, body, None, flags, round(seconds * 1000), None
+                NAME, path, interface, member, body, None, flags, round(seconds * 1000), None
             ).unpack()
         except GLib.Error as error:
             raise told(error) from None
@@ -124,10 +125,14 @@ def lost(error: GLib.Error) -> bool:
     )
 
 
+def words(error: GLib.Error) -> str:
+    """The message without D-Bus' prefix."""
+    return str(error.message).removeprefix(f"GDBus.Error:{Gio.DBusError.get_remote_error(error)}: ")
+
+
 def told(error: GLib.Error) -> CtlError:
-    """What a D-Bus error means for who called: its exit status, and its message without D-Bus' prefix."""
-    name = Gio.DBusError.get_remote_error(error) or ""
-    text = error.message.removeprefix(f"GDBus.Error:{name}: ")
+    """What a D-Bus error of a call of the manager's means for who called: its exit status, and its message."""
+    name, text = Gio.DBusError.get_remote_error(error) or "", words(error)
     if name in (errors.UNKNOWN_TUNNEL, errors.of_reason("not-configured")):
         return CtlError(Exit.UNKNOWN_TUNNEL, text)
     if name in (errors.ACCESS_DENIED, errors.INTERACTIVE_AUTHORIZATION_REQUIRED, errors.LIMITS_EXCEEDED):
@@ -136,8 +141,9 @@ def told(error: GLib.Error) -> CtlError:
         return CtlError(Exit.TIMED_OUT, text)
     if any(word in name for word in _ABSENT):
         return CtlError(Exit.NO_MANAGER, NOT_RUNNING)
-    if lost(error):
-        return CtlError(Exit.NO_MANAGER, f"pptp-manager does not answer ({text}); see: systemctl status pptp-manager")
+    if name.startswith(SYSTEMD) or lost(error):  # systemd was to start it
+        what = "cannot be started" if name.startswith(SYSTEMD) else "does not answer"
+        return CtlError(Exit.NO_MANAGER, f"pptp-manager {what} ({text}); see: systemctl status pptp-manager")
     reasons = name.startswith(errors.PREFIX) and name not in (
         errors.BAD_CONFIGURATION,
         errors.SYSTEMD_REFUSED,

@@ -10,7 +10,7 @@ from gi.repository import GLib
 from pptpd_manager.ctl import authorized
 from pptpd_manager.ctl.agents import Agents, agents
 from pptpd_manager.ctl.attempt import LOOK_SECONDS
-from pptpd_manager.ctl.bus import MANAGER, PATH, Bus, told
+from pptpd_manager.ctl.bus import MANAGER, PATH, Bus, told, words
 from pptpd_manager.ctl.exits import CtlError, Exit
 from pptpd_manager.ctl.up import act
 from pptpd_manager.labels import SYSTEMD, SYSTEMD_PATH, unit_name
@@ -94,4 +94,4 @@ def _refused(error: GLib.Error) -> CtlError:
     if failure.status is Exit.REFUSED:
         needed = "Root may, and whom polkit authorizes for org.freedesktop.systemd1.manage-unit-files"
         return CtlError(Exit.REFUSED, f"systemd refuses: {str(failure).rstrip('.')}. {needed}")
-    return failure if failure.status is Exit.PROBLEM else CtlError(Exit.PROBLEM, f"systemd: {error.message}")
+    return CtlError(Exit.PROBLEM, f"systemd: {words(error)}")

@@ -8,10 +8,11 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pptpd_manager.ctl import notices, quantities, record, states, unit
+from pptpd_manager.ctl import notices, quantities, record, states
 from pptpd_manager.ctl.bus import MANAGER, PATH, Bus
 from pptpd_manager.ctl.exits import Exit
 from pptpd_manager.ctl.terminal import Style, columns, cut, pad, printable, widths
+from pptpd_manager.ctl.unit import Systemd
 from pptpd_manager.ctl.wording import addresses, next_attempt, unencrypted
 
 HEAD = ("TUNNEL", "STATE", "INTERFACE", "ADDRESSES", "RECEIVED", "SENT")
@@ -35,9 +36,10 @@ def run(arguments: argparse.Namespace) -> Exit:
         found = {"tunnels": [record.tunnel(t) for t in tunnels], "manager": record.manager(manager)}
         print(record.document(found))
         return Exit.OK
+    systemd = Systemd(bus)
     for t in tunnels:
         if t["State"] == "waiting" and not t["NextAttempt"]:
-            t["Waits"] = unit.text(bus, t["Unit"])
+            t["Waits"] = systemd.text(t["Unit"])
     for line in lines(tunnels, Style(sys.stdout), quantities.now(), time.monotonic()):
         print(line)
     if not tunnels:

@@ -9,12 +9,12 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pptpd_manager.ctl import entry, journalctl, notices, quantities, record, states, unit
+from pptpd_manager.ctl import entry, journalctl, notices, quantities, record, states
 from pptpd_manager.ctl.bus import Bus
 from pptpd_manager.ctl.entry import Entry
 from pptpd_manager.ctl.exits import CtlError, Exit
 from pptpd_manager.ctl.terminal import Style, printable
-from pptpd_manager.ctl.unit import Unit
+from pptpd_manager.ctl.unit import Systemd, Unit
 from pptpd_manager.ctl.wording import addresses, name_servers, next_attempt, unencrypted
 
 LABELS = 14  # columns
@@ -31,7 +31,8 @@ def run(arguments: argparse.Namespace) -> Exit:
     bus = Bus()
     manager, tunnels = bus.manager(), bus.named(arguments.names)
     logs = {name: _log(name, arguments.lines) for name in tunnels}
-    units = {name: unit.look(bus, t["Unit"]) for name, t in tunnels.items()}
+    systemd = Systemd(bus)
+    units = {name: systemd.look(t["Unit"]) for name, t in tunnels.items()}
     if arguments.json:
         found = [record.tunnel(t) | more(units[name], logs[name]) for name, t in tunnels.items()]
         print(record.document({"tunnels": found, "manager": record.manager(manager)}))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from pptpd_manager.ctl.bus import PROPERTIES, Bus
-from pptpd_manager.ctl.exits import CtlError
+from gi.repository import Gio, GLib
+
+from pptpd_manager.ctl.bus import PROPERTIES, Bus, lost
 from pptpd_manager.labels import SYSTEMD, SYSTEMD_PATH, unit_path
 
 SECONDS = 2.0  # for an answer that one can do without
@@ -18,22 +19,32 @@ class Unit(NamedTuple):
     text: str = ""
 
 
-def look(bus: Bus, unit: str) -> Unit:
-    """What there is to know of the unit of that name."""
-    return Unit(_ask(bus, SYSTEMD_PATH, f"{SYSTEMD}.Manager.GetUnitFileState", unit), text(bus, unit))
+class Systemd:
+    """Asks systemd about units; not any more once it has not answered, or a look would take that long for each."""
 
+    def __init__(self, bus: Bus) -> None:
+        self._bus, self._silent = bus, False
 
-def text(bus: Bus, unit: str) -> str:
-    """The unit's status: what it waits for, or what there is to know of its link; of the last run if it has ended.
+    def look(self, unit: str) -> Unit:
+        """What there is to know of the unit of that name."""
+        state = self._ask(SYSTEMD_PATH, f"{SYSTEMD}.Manager", "GetUnitFileState", unit)
+        return Unit(state, self.text(unit))
 
-    Without the last failure, which the manager tells itself.
-    """
-    told = _ask(bus, unit_path(unit), PROPERTIES + ".Get", f"{SYSTEMD}.Service", "StatusText")
-    return told.partition(" Last: ")[0]
+    def text(self, unit: str) -> str:
+        """The unit's status: what it waits for, or what there is to know of its link; of the last run if it has ended.
 
+        Without the last failure, which the manager tells itself.
+        """
+        told = self._ask(unit_path(unit), PROPERTIES, "Get", f"{SYSTEMD}.Service", "StatusText")
+        return told.partition(" Last: ")[0]
 
-def _ask(bus: Bus, path: str, method: str, *words: str) -> str:
-    try:
-        return str(bus.call(path, method, f"({'s' * len(words)})", *words, service=SYSTEMD, seconds=SECONDS))
-    except CtlError:
-        return ""
+    def _ask(self, path: str, interface: str, member: str, *words: str) -> str:
+        if self._silent:
+            return ""
+        body, none, limit = GLib.Variant(f"({'s' * len(words)})", words), Gio.DBusCallFlags.NONE, round(SECONDS * 1000)
+        try:
+            answer = self._bus.con.call_sync(SYSTEMD, path, interface, member, body, None, none, limit, None)
+        except GLib.Error as error:
+            self._silent = lost(error)
+            return ""
+        return str(answer.unpack()[0])

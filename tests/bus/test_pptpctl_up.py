@@ -448,5 +448,5 @@ def test_systemd_does_not_enable(up: World) -> None:
     up.behave("EnableUnitFiles", "fail")
     status, out, err = Pptpctl(up, "enable", "--now", "office").outcome()
     assert (status, out) == (1, "")
-    assert err == f"pptpctl: Unit ['{UNIT}'] not found.\n"
+    assert err == f"pptpctl: systemd: Unit ['{UNIT}'] not found.\n"
     assert [order[0] for order in up.ordered()] == ["EnableUnitFiles"]

@@ -167,6 +167,11 @@ class Draft:
             self.password_from = str(place)
 
 
+def visible(text: str) -> str:
+    """text in one line, without what a terminal would obey."""
+    return "".join(c if c.isprintable() else "?" for c in text)
+
+
 def no_default(*, six: bool, table: int | None) -> str:
     """Why 'default-route' does not do what a default route does; "" if it does."""
     if six:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ipaddress import ip_network
 from types import MappingProxyType
 
-from .draft import METHODS, NO_KEY, Draft, Files, Place, number, word_set
+from .draft import METHODS, NO_KEY, Draft, Files, Place, number, visible, word_set
 
 DIRECTORY = "/etc/NetworkManager/system-connections"
 SERVICE = "org.freedesktop.NetworkManager.pptp"
@@ -105,7 +105,7 @@ def drafts(files: Files, paths: Sequence[str]) -> tuple[list[Draft], list[str]]:
 
 def _draft(file: Keyfile, path: str) -> Draft:
     name = file.get("connection", "id") or path.rpartition("/")[2].removesuffix(".nmconnection")
-    word = shlex.quote("".join(c if c.isprintable() else "?" for c in name))
+    word = shlex.quote(visible(name))
     draft = Draft(name, path)
     draft.ends = [f"nmcli connection down {word}", f"nmcli connection modify {word} connection.autoconnect no"]
     _login(file, draft, path)

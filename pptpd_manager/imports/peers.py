@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from . import secretsfile
-from .draft import Draft, Files, Place
+from .draft import Draft, Files, Place, visible
 from .pppoptions import Option
 from .reading import OPTIONS, Reading
 
@@ -35,7 +35,7 @@ def peer(files: Files, path: str, more: Sequence[Option] = ()) -> Peer | None:
     if files.read(path) is None:
         return None
     name = path.rpartition("/")[2]
-    draft = Draft(name, path, ends=[f"poff {shlex.quote(name)}"])
+    draft = Draft(name, path, ends=[f"poff {shlex.quote(visible(name))}"])
     reading = Reading(draft, files)
     reading.file(OPTIONS, shared=True)
     reading.file(path)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_network
 
-from .draft import NO_KEY, Draft, Files, Place, number, word_set
+from .draft import NO_KEY, Draft, Files, Place, number, visible, word_set
 from .pppoptions import split
 from .reading import Reading
 
@@ -138,7 +138,7 @@ def _is_tunnel(section: Section) -> bool:
 
 def _draft(section: Section, others: Sequence[Section], files: Files, path: str) -> Draft:
     name = section.name or "pptp"
-    word = shlex.quote("".join(c if c.isprintable() else "?" for c in name))
+    word = shlex.quote(visible(name))
     draft = Draft(name, f"{Place(path, section.line)}, the interface {name}")
     draft.ends = [f"# on the router: ifdown {word}; uci set network.{word}.disabled=1; uci commit network"]
     _options(section, draft, files, path)

@@ -11,7 +11,7 @@ from pptpd_manager import config, document, keys
 from pptpd_manager.config import Config, ConfigError, Problem, TunnelConfig
 from pptpd_manager.document import MappingNode, Mark, Node, ScalarNode
 
-from .draft import Draft, Hidden, Item, Route, Value
+from .draft import Draft, Hidden, Item, Route, Value, visible
 
 WIDTH = 110
 FILE = "the import"  # the name of the file in problems of what is only a text yet
@@ -47,9 +47,8 @@ def _escaped(character: str) -> str:
 
 def comment(text: str, indent: str = "") -> list[str]:
     """text in lines of comment, without what a terminal would obey."""
-    plain = "".join(c if c.isprintable() else "?" for c in text)
     # No word is cut: a path that is to be found by a search stays in one piece.
-    lines = textwrap.wrap(plain, WIDTH - len(indent), break_long_words=False, break_on_hyphens=False)
+    lines = textwrap.wrap(visible(text), WIDTH - len(indent), break_long_words=False, break_on_hyphens=False)
     return [f"{indent}# {line}" for line in lines]
 
 

@@ -271,15 +271,9 @@ class Engine:
 
     def _dials_anew(self, t: Tunnel, new: TunnelConfig) -> bool:
         """Whether new would write another option file than the one that t was dialled with."""
-        return self._address_of_dial(t.name, t.run, new) is None
-
-    def _address_of_dial(self, name: str, run: str, config: TunnelConfig | None) -> IPv4Address | None:
-        """What pppd of that run was dialled to, by its option file; None when config would dial differently."""
-        text = self._edges.files.read(name)
+        text = self._edges.files.read(t.name)
         record = pppd.record(text)
-        if record is None or record.run != run:
-            return None
-        return record.address if config is None or pppd.dials_alike(text, config) else None
+        return record is None or record.run != t.run or not pppd.dials_alike(text, new, plain=t.plain)
 
     # --- what runs already ---
 
@@ -303,7 +297,7 @@ class Engine:
         if unit.abandoned:
             self.feed(name, events.RunEnded(unit.run, Exit()))
         t = self.tunnels.get(name)
-        if t and t.config and address and self._address_of_dial(name, unit.run, t.config) is None:
+        if t and t.config and address and t.run == unit.run and self._dials_anew(t, t.config):
             self.feed(name, events.Configured(t.config, redial=True))
 
     def unit_changed(self, name: str, unit: UnitState) -> None:

@@ -134,18 +134,20 @@ def _source(config: TunnelConfig) -> str:
     return f"credential {config.credential}" if config.credential else "somebody"
 
 
-def dials_alike(text: bytes, config: TunnelConfig) -> bool:
+def dials_alike(text: bytes, config: TunnelConfig, *, plain: bool) -> bool:
     """Whether config would dial again as it was dialled by the option file text, which has a record.
 
+    plain: the server was found to refuse MPPE, which counts with 'mppe: optional' alone.
     A password that is not in config itself is as good as any: when it is another one by now, the next dial has it.
     """
     dial = record(text)
     if dial is None:
         return False
-    made = (options(config, dial.run, dial.address, plain=plain, path_mtu=dial.path_mtu) for plain in (False, True))
+    plain = plain and config.mppe is Mppe.OPTIONAL
+    made = options(config, dial.run, dial.address, plain=plain, path_mtu=dial.path_mtu)
     if config.password:
-        return as_dialled(text) in made
-    return _PASSWORD.sub(b"", as_dialled(text)) in (_PASSWORD.sub(b"", each) for each in made)
+        return as_dialled(text) == made
+    return _PASSWORD.sub(b"", as_dialled(text)) == _PASSWORD.sub(b"", made)
 
 
 def _patience(connect_timeout: int) -> list[tuple[str, ...]]:

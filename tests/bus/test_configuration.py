@@ -129,6 +129,18 @@ def test_reload_of_the_same_file_changes_nothing(up: World) -> None:
     assert up.routes() == [OUTSIDE, ROUTE]
 
 
+@pytest.mark.parametrize("wanted", ["optional", "require-128"])
+def test_reload_redials_what_is_to_be_encrypted_and_is_not(up: World, wanted: str) -> None:
+    off = CONFIG.replace("    routes:", "    mppe: off\n    routes:")
+    up.configure(off)
+    up.call("Reload")
+    up.bring_up("office")
+    assert not up.properties("office")["Encrypted"]
+    up.configure(off.replace("mppe: off", f"mppe: {wanted}"))
+    up.call("Reload")
+    up.wait_for_order("KillUnit", "pptp@office.service", "main", "15")
+
+
 def test_reload_redials_only_what_dials_differently(up: World) -> None:
     run = up.bring_up("office")
     up.bring_up("home", "10.9.1.2", "10.9.1.1")

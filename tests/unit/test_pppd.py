@@ -110,12 +110,21 @@ def test_a_record_without_an_mtu_is_one() -> None:
     ],
 )
 def test_another_password_from_the_same_place_is_no_other_dial(changes: dict[str, object], alike: bool) -> None:
-    config = replace(CONFIG, password="", credential="a")
+    config = replace(CONFIG, password="", credential="a", mppe=Mppe.OPTIONAL)
     text = pppd.noted(pppd.options(config, RUN, ADDRESS, plain=True, path_mtu=1492, password=b"x"), 1400)
-    assert pppd.dials_alike(text, replace(config, **changes)) is alike  # type: ignore[arg-type]
+    assert pppd.dials_alike(text, replace(config, **changes), plain=True) is alike  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("mppe", Mppe)
+@pytest.mark.parametrize("plain", [False, True])
+def test_what_is_not_encrypted_dials_alike_where_it_need_not_be(mppe: Mppe, plain: bool) -> None:
+    text = pppd.options(replace(CONFIG, mppe=Mppe.OPTIONAL), RUN, ADDRESS, plain=True)
+    alike = mppe is Mppe.OFF or (mppe is Mppe.OPTIONAL and plain)
+    assert pppd.dials_alike(text, replace(CONFIG, mppe=mppe), plain=plain) is alike
 
 
 def test_another_password_in_the_configuration_is_another_dial() -> None:
     text = pppd.options(CONFIG, RUN, ADDRESS)
-    assert pppd.dials_alike(text, CONFIG) and not pppd.dials_alike(text, replace(CONFIG, password="other"))
-    assert not pppd.dials_alike(b"", CONFIG)
+    assert pppd.dials_alike(text, CONFIG, plain=False)
+    assert not pppd.dials_alike(text, replace(CONFIG, password="other"), plain=False)
+    assert not pppd.dials_alike(b"", CONFIG, plain=False)

@@ -35,6 +35,8 @@ Gateway=192.0.2.1
 Address=192.0.2.2/24
 Broadcast=no
 """
+LINKS = Path("/etc/systemd/network/00-lab.link")  # else udev gives the uplink another address, when it first sees it
+KEEP_ADDRESS = "[Match]\nOriginalName=*\n[Link]\nMACAddressPolicy=none\n"
 CATCH_ALL = "[Match]\nName=*\n[Network]\nDHCP=yes\n"
 
 
@@ -56,11 +58,14 @@ def unmasked(*units: str) -> Iterator[None]:
 @pytest.fixture(scope="module")
 def udev() -> Iterator[None]:
     """udev, which has seen every interface."""
+    LINKS.parent.mkdir(parents=True, exist_ok=True)
+    LINKS.write_text(KEEP_ADDRESS)
     with unmasked(*UDEV):
         lab.out("systemctl", "start", "systemd-udevd")
         lab.out("udevadm", "trigger", "--subsystem-match=net", "--action=add")
         lab.out("udevadm", "settle")
         yield
+    LINKS.unlink()
 
 
 @pytest.fixture

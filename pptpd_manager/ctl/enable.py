@@ -27,13 +27,15 @@ def run(arguments: argparse.Namespace) -> Exit:
             _find(bus, name)
     with agents() as started:
         systemd = _Systemd(bus, started)
-        for name in names:
-            changes = systemd.enable(unit_name(name)) if enable else systemd.disable(unit_name(name))
-            if not (changes or enable):
-                _find(bus, name)
-            for line in _lines(name, changes, enable=enable):
-                print(line)
-        systemd.reload()
+        try:
+            for name in names:
+                changes = systemd.enable(unit_name(name)) if enable else systemd.disable(unit_name(name))
+                if not (changes or enable):
+                    _find(bus, name)
+                for line in _lines(name, changes, enable=enable):
+                    print(line)
+        finally:  # also of what was changed before the one that cannot be
+            systemd.reload()
     if not arguments.now:
         return Exit.OK
     return act("up" if enable else "down", names)

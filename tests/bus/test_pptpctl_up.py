@@ -420,6 +420,9 @@ def test_enable_and_disable(up: World) -> None:
     already = "office: connected at every boot, already\n"
     assert Pptpctl(up, "enable", "office").outcome() == (0, already, "")
     assert ("Reload",) not in up.ordered()
+    assert Pptpctl(up, "disable", "office", "nowhere").outcome()[0] == 3
+    assert up.ordered()[-1] == ("Reload",), "of what was changed before the one that is not there"
+    assert Pptpctl(up, "enable", "office").outcome() == (0, made, "")
     # One that is not configured any more can be disabled.
     up.configure("tunnels: {}\n")
     up.call("Reload")

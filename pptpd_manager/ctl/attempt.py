@@ -23,19 +23,21 @@ ADMITTED_SECONDS = 1.0  # for a refusal, where nothing else may be told
 @dataclass(frozen=True)
 class Verb:
     """method: of the manager; done: the states in which --no-wait has nothing to ask for; again: the method to call
-    when the manager has ended in the middle of it; begun: states of the tunnel and of its unit that it leads to."""
+    when the manager has ended in the middle of it; begun: states of the tunnel and of its unit that it leads to; goal:
+    the tunnel's state in which there is nothing to do."""
 
     method: str
     done: tuple[str, ...]
     again: str
     begun: tuple[str, ...]
+    goal: str
 
 
 _DIALS = ("waiting", "resolving", "connecting", "up", "activating")
 VERBS = {
-    "up": Verb("Connect", ("resolving", "connecting"), "Connect", _DIALS),
-    "down": Verb("Disconnect", (), "Disconnect", ("stopping", "idle", "deactivating", "inactive")),
-    "reconnect": Verb("Reconnect", (), "Connect", ("stopping", "deactivating", *_DIALS)),
+    "up": Verb("Connect", ("resolving", "connecting"), "Connect", _DIALS, "up"),
+    "down": Verb("Disconnect", (), "Disconnect", ("stopping", "idle", "deactivating", "inactive"), "idle"),
+    "reconnect": Verb("Reconnect", (), "Connect", ("stopping", "deactivating", *_DIALS), ""),
 }
 
 
@@ -69,6 +71,7 @@ class Attempt:
         self.course = Course()
         self.asking = self._asked = False  # somebody is asked to authorize the call, and has been
         self.admitted = False  # it goes on without us
+        self.already = False  # there was nothing to do
         self.outcome: Outcome | None = None
         self._method = verb.method
         self.called = False  # it is known what the tunnel was before, and the manager has been asked
@@ -92,6 +95,7 @@ class Attempt:
 
     def _looked(self, properties: dict[str, Any]) -> None:
         self.course.change(properties)
+        self.already = not self._tries and self.course.state == self._verb.goal
         if not self._wait and self.course.state in self._verb.done:
             return self._end(Outcome(Exit.OK, accepted=True))
         self._call(Gio.DBusCallFlags.NONE)

@@ -120,7 +120,7 @@ class _Acting:
             return self._board.end(name, f"{course.doing or UNDER_WAY[self._command]}; not waited for")
         if outcome.status is Exit.OK:
             what = f"up on {course.link}" if self._command != "down" else "down"
-            when = f"after {took(time.monotonic() - self._began)}" if attempt.admitted else "already"
+            when = "already" if attempt.already else f"after {took(time.monotonic() - self._began)}"
             return self._board.end(name, f"{what}, {when}")
         failure = course.failure(outcome.error)
         text, advice = (f"not up: {failure[0]}", failure[1]) if failure else (outcome.error, "")

@@ -645,13 +645,17 @@ class Engine:
         if name in self.tunnels and not self._halts[name]:
             self.feed(name, events.UnitAccepted())
 
+    def _halt_answered(self, name: str) -> None:
+        """systemd has answered an order to end the run, of a tunnel that may be forgotten by now."""
+        self._halts[name] = max(0, self._halts[name] - 1)
+
     def _halted(self, name: str) -> None:
         """systemd has an order to end the run."""
-        self._halts[name] = max(0, self._halts[name] - 1)
+        self._halt_answered(name)
         self._accepted(name)
 
     def _refused_halt(self, name: str, text: str) -> None:
-        self._halts[name] = max(0, self._halts[name] - 1)
+        self._halt_answered(name)
         self._unit_refused(name, text)
 
     def _look_at(self, name: str) -> None:
@@ -661,9 +665,9 @@ class Engine:
         """
 
         def told(unit: UnitState | None) -> None:
+            self._halt_answered(name)
             if unit is None:
-                return self._halted(name)
-            self._halts[name] = max(0, self._halts[name] - 1)
+                return self._accepted(name)
             self._stops.add(name)
             self.unit_changed(name, unit)
 

@@ -130,6 +130,13 @@ def words(error: GLib.Error) -> str:
     return str(error.message).removeprefix(f"GDBus.Error:{Gio.DBusError.get_remote_error(error)}: ")
 
 
+class NotRunning(CtlError):
+    """There is no manager, and nobody was to start one or could."""
+
+    def __init__(self) -> None:
+        super().__init__(Exit.NO_MANAGER, NOT_RUNNING)
+
+
 def told(error: GLib.Error) -> CtlError:
     """What a D-Bus error of a call of the manager's means for who called: its exit status, and its message."""
     name, text = Gio.DBusError.get_remote_error(error) or "", words(error)
@@ -140,7 +147,7 @@ def told(error: GLib.Error) -> CtlError:
     if name == errors.TIMED_OUT:
         return CtlError(Exit.TIMED_OUT, text)
     if any(word in name for word in _ABSENT):
-        return CtlError(Exit.NO_MANAGER, NOT_RUNNING)
+        return NotRunning()
     if name.startswith(SYSTEMD) or lost(error):  # systemd was to start it
         what = "cannot be started" if name.startswith(SYSTEMD) else "does not answer"
         return CtlError(Exit.NO_MANAGER, f"pptp-manager {what} ({text}); see: systemctl status pptp-manager")

@@ -10,7 +10,7 @@ from typing import Any
 from gi.repository import Gio, GLib
 
 from pptpd_manager.ctl import happenings, quantities, record
-from pptpd_manager.ctl.bus import MANAGER, NAME, NOT_RUNNING, OBJECTS, PATH, PROPERTIES, TUNNEL, Bus, told, unknown
+from pptpd_manager.ctl.bus import MANAGER, NAME, OBJECTS, PATH, PROPERTIES, TUNNEL, Bus, NotRunning, told, unknown
 from pptpd_manager.ctl.exits import CtlError, Exit
 from pptpd_manager.ctl.happenings import Properties
 from pptpd_manager.ctl.loop import Loop
@@ -72,8 +72,9 @@ class _Monitor:
 
     def _failed(self, error: GLib.Error) -> None:
         """Without a manager, wait for one."""
-        if str(told(error)) != NOT_RUNNING:
-            raise told(error)
+        failure = told(error)
+        if not isinstance(failure, NotRunning):
+            raise failure
         if not self._begun:
             self._running(False)
 

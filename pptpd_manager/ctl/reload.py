@@ -10,7 +10,7 @@ from gi.repository import Gio, GLib
 from pptpd_manager import errors
 from pptpd_manager.ctl import authorized
 from pptpd_manager.ctl.agents import agents
-from pptpd_manager.ctl.bus import MANAGER, NOT_RUNNING, PATH, Bus, told
+from pptpd_manager.ctl.bus import MANAGER, PATH, Bus, NotRunning, told
 from pptpd_manager.ctl.exits import CtlError, Exit
 from pptpd_manager.ctl.terminal import Style, printable
 
@@ -34,9 +34,9 @@ def run(arguments: argparse.Namespace) -> Exit:
 
 def _absent(error: CtlError) -> CtlError:
     """The error; where the manager does not run and could not be started, what becomes of the file."""
-    if str(error) != NOT_RUNNING:
+    if not isinstance(error, NotRunning):
         return error
-    return CtlError(error.status, f"{NOT_RUNNING}, which reads the configuration")
+    return CtlError(error.status, f"{error}, which reads the configuration")
 
 
 def _refused(file: str, error: CtlError) -> Exit:

@@ -10,6 +10,7 @@ from gi.repository import Gio, GLib
 
 from pptpd_manager.ctl.agents import DIES_WITH_US
 from pptpd_manager.ctl.loop import Loop
+from pptpd_manager.entries import ROOTS
 
 Heard = Callable[[str, str, str], None]  # the unit, the program, the text
 
@@ -22,7 +23,7 @@ class Follower:
         self._loop, self._heard = loop, heard
         words = [*DIES_WITH_US, "journalctl", "--follow", "--no-tail", "--quiet", "--all"]
         words += ["--output=json", "--output-fields=_SYSTEMD_UNIT,SYSLOG_IDENTIFIER,MESSAGE"]
-        words += [f"--since=@{time.time():.6f}", "_UID=0", *(f"_SYSTEMD_UNIT={unit}" for unit in units)]
+        words += [f"--since=@{time.time():.6f}", ROOTS, *(f"_SYSTEMD_UNIT={unit}" for unit in units)]
         flags = Gio.SubprocessFlags.STDOUT_PIPE | Gio.SubprocessFlags.STDERR_SILENCE
         self._child: Gio.Subprocess | None = None
         with suppress(GLib.Error):

@@ -96,7 +96,8 @@ def test_down(up: World) -> None:
     assert Pptpctl(up, "down", "office").outcome() == (0, "office: down, already\n", "")
 
 
-def test_reconnect(up: World) -> None:
+def redialling(up: World) -> tuple[Pptpctl, str]:
+    """A pptpctl reconnect of a tunnel that was up and is dialled again; it, and the new run."""
     run = up.bring_up("office")
     ctl = Pptpctl(up, "reconnect", "office")
     up.wait_for_order("RestartUnit", UNIT, "replace")
@@ -105,6 +106,11 @@ def test_reconnect(up: World) -> None:
     up.ended("office", run)
     again = up.set_unit("office", "activating", "start", new_run=True)
     assert up.dial("office", again).startswith("dial ")
+    return ctl, again
+
+
+def test_reconnect(up: World) -> None:
+    ctl, again = redialling(up)
     up.finish("office", again)
     status, out, err = ctl.outcome()
     assert (status, err) == (0, "")
@@ -257,14 +263,7 @@ def test_a_manager_that_hangs(up: World) -> None:
 def test_a_manager_that_is_restarted(up: World) -> None:
     """The next one is asked again, to connect: it has not to hang up a second time."""
     assert up.daemon
-    run = up.bring_up("office")
-    ctl = Pptpctl(up, "reconnect", "office")
-    up.wait_for_order("RestartUnit", UNIT, "replace")
-    ctl.says("office: hanging up\n")
-    up.link_down("office")
-    up.ended("office", run)
-    again = up.set_unit("office", "activating", "start", new_run=True)
-    assert up.dial("office", again).startswith("dial ")
+    ctl, again = redialling(up)
     ctl.says("office: dialling")
     up.daemon.kill()
     up.daemon.wait()

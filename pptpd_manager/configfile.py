@@ -47,12 +47,12 @@ def _content(path: str) -> bytes | None:
         raise _error(path, f"cannot be read: {error.strerror}") from error
     except ValueError as error:
         raise _error(path, "cannot be read: a NUL in its name") from error
-    return content if _version(before) == _version(after) else None
+    return content if version(before) == version(after) else None
 
 
-def _version(status: os.stat_result) -> tuple[int, ...]:
-    """What changes when a file does, its mode and owner included."""
-    return status.st_size, status.st_mtime_ns, status.st_ctime_ns
+def version(status: os.stat_result) -> tuple[int, ...]:
+    """What changes when a file does, its mode and owner included, and when another one is in its place."""
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def _error(path: str, message: str, line: int = 0, column: int = 0) -> ConfigError:

@@ -25,7 +25,7 @@ def add(path: str, drafts: Sequence[Draft]) -> list[str]:
     try:
         # What a link leads to is replaced, and not the link.
         there = Path(path).resolve()
-        before = _version(there)
+        before = _status(there)
         if before is None and os.path.islink(path):
             raise CtlError(Exit.PROBLEM, f"{path} is a link that leads to no file; nothing was written")
         text = configfile.read(str(there)) if before else _HEAD
@@ -48,8 +48,8 @@ def add(path: str, drafts: Sequence[Draft]) -> list[str]:
     return defaults
 
 
-def _version(path: Path) -> os.stat_result | None:
-    """What changes when the file does; None when there is none."""
+def _status(path: Path) -> os.stat_result | None:
+    """The file's; None when there is none."""
     try:
         return path.stat()
     except FileNotFoundError:
@@ -67,8 +67,8 @@ def _replace(path: Path, content: bytes, before: os.stat_result | None) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        now = _version(path)
-        if _seen(now) != _seen(before):
+        now = _status(path)
+        if (now and configfile.version(now)) != (before and configfile.version(before)):
             raise CtlError(Exit.PROBLEM, f"{path} has been changed meanwhile; nothing was written")
         if before:
             os.replace(name, path)
@@ -76,7 +76,3 @@ def _replace(path: Path, content: bytes, before: os.stat_result | None) -> None:
             os.link(name, path)
     finally:
         privatefile.remove(Path(name))
-
-
-def _seen(status: os.stat_result | None) -> tuple[int, ...] | None:
-    return status and (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)

@@ -2,7 +2,7 @@
 # make check       every test that needs no lab, and the linters; under a minute
 # make test        all of it, with the lab: real systemd, pppd, pptp and pptpd
 # make demo        the journey of a tunnel, to look at
-# make bench       connect and recovery beside pon and NetworkManager, as tables; an hour. COUNT=1: 25 minutes
+# make bench       this project beside what people use today, in the lab: docs/benchmarks.md; hours. PART=NAME: a part of it
 # make shell       a shell in the lab
 # make picture     docs/pptpctl.svg, a terminal in the lab
 # make docs        what is made from the program: pages in docs/, the manual in man/, the schema and the example
@@ -13,7 +13,6 @@
 SUITE ?= bookworm
 SUITES ?= bookworm trixie
 PYTHON ?= /usr/bin/python3
-COUNT ?= 3
 
 prefix ?= /usr
 sbindir ?= $(prefix)/sbin
@@ -128,8 +127,8 @@ demo:
 		lab/lab run $(SUITE) --timeout 300 -- /usr/bin/python3 /lab/src/lab/demo.py $$color
 
 bench:
-	lab/lab run $(SUITE) --timeout $$((600 + $(COUNT) * 2400)) -- \
-		/usr/bin/python3 /lab/src/tests/lab/recovery.py --connect 7 --count $(COUNT)
+	tests/packages python3-matplotlib
+	tests/bench/run --suite $(SUITE) $(addprefix --part ,$(PART))
 
 shell:
 	lab/lab shell $(SUITE)

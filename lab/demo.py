@@ -15,9 +15,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests/lab"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests/bench"))
 
 import commands as lab
-import measure
+import connect
+import result
+from ways import NETWORK, OURS, PON
 
 CONNECTS = 5  # of each way, in the comparison
 CONFIGURATION = f"""\
@@ -26,7 +29,7 @@ tunnels:
     server: vpn.example.com
     username: alice
     password: 'secret'
-    routes: [{measure.NETWORK}]
+    routes: [{NETWORK}]
 """
 MANAGER = "busctl call org.pptpmanager1 /org/pptpmanager1 org.pptpmanager1.Manager"
 
@@ -135,7 +138,7 @@ def start() -> None:
     begun = time.monotonic()
     typed("systemctl enable --now pptp@work")
     seconds = time.monotonic() - begun
-    check(lab.active("work") == "active" and lab.route_of(measure.NETWORK), f"active with its route, {seconds:.1f} s")
+    check(lab.active("work") == "active" and lab.route_of(NETWORK), f"active with its route, {seconds:.1f} s")
 
 
 def look() -> None:
@@ -163,7 +166,7 @@ def survive_the_server() -> None:
     seconds = time.monotonic() - begun
     log = typed(f"journalctl -q -o cat -u pptp@work -t pptp-manager --since=@{since:.3f}")
     check("The server ended the session." in log, "the journal says why it was away")
-    check(lab.route_of(measure.NETWORK) and lab.passes(), f"the tunnel is back with its route, after {seconds:.1f} s")
+    check(lab.route_of(NETWORK) and lab.passes(), f"the tunnel is back with its route, after {seconds:.1f} s")
 
 
 def survive_the_manager() -> None:
@@ -239,8 +242,8 @@ def compare() -> None:
     """The figures."""
     screen.heading(f"Beside `pon` with a script in ip-up.d: {CONNECTS} connects each, in turns, a ping every 20 ms")
     screen.command("busctl call ... Connect s work / pon lab updetach persist")
-    times = measure.compare(CONNECTS)
-    screen.output(measure.table(times))
+    times = connect.compare((OURS, PON), CONNECTS, told=lambda _: None)
+    screen.output(result.plain(result.table(connect.figures(times))))
     check(all(run.route > 0 for runs in times.values() for run in runs), "every connect got its route")
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator
 from difflib import unified_diff
+from pathlib import Path
 
 import commands as lab
 import pytest
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "bench"))  # the trials that the benchmarks repeat
 
 
 @pytest.fixture(scope="session")

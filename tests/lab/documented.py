@@ -125,5 +125,5 @@ ELSEWHERE = {
     "lab/lab run bookworm -- pptpctl list": "tests/lab/run",
     "make shell": "Makefile",
     # The tests leave the uplink to the lab, and a VPN of NetworkManager's needs an uplink of its own.
-    "nmcli connection down work": "tests/lab/recovery.py",
+    "nmcli connection down work": "tests/bench/ways.py",
 }

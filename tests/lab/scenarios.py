@@ -105,7 +105,7 @@ APART = {
 ONCE = (
     "test_uplink.py::test_a_minute_of_loss_is_no_dead_peer",
     "test_recovery.py::test_it_comes_back_by_itself[server-away-20]",
-    "test_measure.py::test_each_connect_has_its_route_and_the_figures_are_these",
+    "test_connect.py::test_each_connect_has_its_route_and_the_figures_are_these",
     "test_mtu.py::test_the_throughput_is_this",
     "test_passwords.py::test_without_an_answer_it_is_given_up",
     # pptp, whom the server talks to before there is a call, is of the same version everywhere

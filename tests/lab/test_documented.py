@@ -17,7 +17,7 @@ from pathlib import Path
 import commands as lab
 import passwords
 import pytest
-import recovery
+import ways
 from documented import PLAYS, Line
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -145,10 +145,10 @@ def pptpsetup() -> Iterator[None]:
 def networkmanager() -> Iterator[None]:
     """NetworkManager has the connection."""
     text = "[main]\nplugins=keyfile\ndns=none\nno-auto-default=*\n[keyfile]\nunmanaged-devices=interface-name:lo\n"
-    with recovery.nm_unmasked(text):
+    with ways.nm_unmasked(text):
         vpn = ("type", "vpn", "vpn-type", "pptp", "con-name", "work", "ifname", "*", "autoconnect", "no")
         untouched_configuration()
-        login = ("vpn.data", recovery.NM_DATA, "vpn.secrets", f"password={SECRET}")
+        login = ("vpn.data", ways.NM_DATA, "vpn.secrets", f"password={SECRET}")
         lab.out("nmcli", "connection", "add", *vpn, "ipv4.never-default", "yes", *login)
         try:
             yield

@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 
 import commands as lab
-import measure
 import pytest
 import recovery
+import result
+import watching
+from ways import OURS
 
 FAULTS = recovery.faults(drop_seconds=22)
 PINGS = """\
@@ -31,21 +33,21 @@ KERNEL = """\
 
 
 def test_pings_are_read_right() -> None:
-    assert recovery.came_back(PINGS, begun=100.2, ended=100.2) == 100.9
-    assert recovery.came_back(PINGS, begun=100.2, ended=101.0) == 101.1
-    assert recovery.came_back(PINGS, begun=101.0, ended=101.0) == 0.0
+    assert watching.came_back(PINGS, begun=100.2, ended=100.2) == 100.9
+    assert watching.came_back(PINGS, begun=100.2, ended=101.0) == 101.1
+    assert watching.came_back(PINGS, begun=101.0, ended=101.0) == 0.0
 
 
 def test_the_kernel_is_read_right() -> None:
     begun = datetime.fromisoformat("2026-11-22T15:10:47").timestamp()
-    assert recovery.went_down(KERNEL, "pptp-work", begun) - begun == pytest.approx(16.566296, abs=1e-6)
+    assert watching.went_down(KERNEL, "pptp-work", begun) - begun == pytest.approx(16.566296, abs=1e-6)
     before = KERNEL.partition("[2026-11-22T15:11")[0]
-    assert recovery.went_down(before, "pptp-work", begun) == 0.0
+    assert watching.went_down(before, "pptp-work", begun) == 0.0
 
 
 @pytest.mark.parametrize("name", ["session-ended", "server-away-20", "silent-drop"])
 def test_it_comes_back_by_itself(name: str) -> None:
     lab.configure({"work": lab.ALICE})
-    outcome = recovery.trial(measure.OURS, FAULTS[name])
-    print(recovery.plain(recovery.rows({(FAULTS[name], measure.OURS): [outcome]})))
+    outcome = recovery.trial(OURS, FAULTS[name])
+    print(result.plain(result.table(recovery.figures({(FAULTS[name], OURS): [outcome]}))))
     assert outcome.outage is not None and outcome.route and outcome.noticed is not None

@@ -1,0 +1,22 @@
+"""The parts of the benchmarks: each is a module here, run in a guest of its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Part:
+    """name: of its result; module: what is run, with those words; seconds: after which it is given up."""
+
+    name: str
+    module: str
+    words: tuple[str, ...] = ()
+    seconds: int = 3600
+    memory: str = "1024M"
+
+
+PARTS = (
+    Part("connect", "connect", seconds=2400),
+    Part("recovery", "recovery", seconds=7200),
+)

@@ -1,0 +1,215 @@
+"""The ways to have a tunnel that are compared: this project, and what people use today, each as it is meant to be.
+
+A way connects to the lab's server as alice and has a route to the network behind it. Its files are there while the
+block of configured() runs; NetworkManager, which takes part in whatever there is, runs only while running() does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import commands as lab
+
+NETWORK = "192.168.10.0/24"
+PEERS = Path("/etc/ppp/peers")
+SCRIPT = Path("/etc/ppp/ip-up.d/99-vpn-routes")
+SECRETS = Path("/etc/ppp/chap-secrets")
+NM_UNIT = Path("/etc/systemd/system/NetworkManager.service")
+NM_DROP_IN = Path("/run/systemd/system/NetworkManager.service.d/lab.conf")
+NM_CONFIGURATION = Path("/run/NetworkManager/conf.d/lab.conf")
+NM_PROFILES = Path("/etc/NetworkManager/system-connections")
+NM_DATA = (
+    f"gateway={lab.SERVER},user=alice,password-flags=0,require-mppe-128=yes,"
+    "refuse-eap=yes,refuse-pap=yes,refuse-chap=yes,refuse-mschap=yes"
+)
+# As by somebody who knows pppd: it asks early whether the server lives, and never gives up.
+EXPERT = "lcp-echo-interval 10\nlcp-echo-failure 3\nholdoff 5\nmaxfail 0\npersist\n"
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way to have a tunnel: the commands to connect and disconnect, and the interface that comes of it."""
+
+    name: str
+    connect: tuple[str, ...]
+    disconnect: tuple[str, ...]
+    interface: str
+
+
+def by_pon(name: str, peer: str) -> Way:
+    """A way by a file in /etc/ppp/peers."""
+    return Way(name, ("pon", peer, "updetach", "persist"), ("poff", peer), "ppp0")
+
+
+def by_nm(name: str, profile: str) -> Way:
+    """A way by a profile of NetworkManager."""
+    up, down = (("nmcli", "--wait", "60", "connection", verb, profile) for verb in ("up", "down"))
+    return Way(name, up, down, "ppp0")
+
+
+CONNECT, DISCONNECT = (
+    ("busctl", "--timeout=60", "call", *lab.BUS, method, "s", "work") for method in ("Connect", "Disconnect")
+)
+OURS = Way("pptp-manager", CONNECT, DISCONNECT, "pptp-work")
+OURS_SYSTEMD = Way(
+    "pptp-manager, systemctl", ("systemctl", "start", "pptp@work"), ("systemctl", "stop", "pptp@work"), "pptp-work"
+)
+PON = by_pon("pon, ip-up.d", "lab")
+RCD = Way(
+    "rc.d",
+    ("sh", "-c", f"pon rcd updetach persist && ip route add {NETWORK} dev ppp0"),
+    ("poff", "rcd"),
+    "ppp0",
+)
+WAYS = {
+    "ours": OURS,
+    "ours-systemd": OURS_SYSTEMD,
+    "pon": PON,
+    "expert": by_pon("pon, expert", "expert"),
+    "rcd": RCD,
+    "nm": by_nm("NetworkManager", "vpn"),
+    "nm-persistent": by_nm("NM, persistent", "vpn-persistent"),
+}
+NM_WAYS = (WAYS["nm"], WAYS["nm-persistent"])
+
+
+@contextlib.contextmanager
+def configured(ways: Sequence[Way], networks: Sequence[str] = (NETWORK,)) -> Iterator[None]:
+    """Have everything that these ways need, and remove it. networks: what each is to have a route to."""
+    with pon_configured(networks), contextlib.ExitStack() as stack:
+        if set(ways) & set(NM_WAYS):
+            stack.enter_context(nm_configured(networks))
+        lab.configure({"work": lab.ALICE}, routes=list(networks))
+        stack.callback(lab.configure, {})
+        yield
+
+
+def running(way: Way) -> contextlib.AbstractContextManager[None]:
+    """Have what must run before the way can connect."""
+    return nm_running() if way in NM_WAYS else contextlib.nullcontext()
+
+
+def hang_up(way: Way) -> None:
+    """Disconnect; returns when no process of it is left."""
+    lab.run(*way.disconnect)
+    forgotten(way)
+
+
+def forgotten(way: Way) -> None:
+    """Return when the way, which was told to hang up, has no process any more."""
+    lab.wait_for(lambda: not lab.server_sessions(), f"{way.name} has hung up")
+    # pon's pppd waits 5 s for the shell around pptp. Nobody measures that, so it need not be waited for.
+    for pid in (pid for name, pids in lab.clients().items() if name != "pppd" for pid in pids):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    lab.wait_for(lambda: not lab.clients(), f"{way.name} has ended")
+
+
+# --- pon, poff ---
+
+
+@contextlib.contextmanager
+def pon_configured(networks: Sequence[str] = (NETWORK,)) -> Iterator[None]:
+    """What one writes for pon: peers with Debian's options.pptp, their secret, and a script that adds the routes.
+
+    The peers: lab, whose script adds each route by a command; expert, whose script adds them by one command, and who
+    says more of when to dial again; rcd, whose routes are added by whoever runs pon.
+    """
+    before = SECRETS.read_text()
+    PEERS.mkdir(exist_ok=True)
+    peers = {
+        "lab": f'pty "pptp {lab.SERVER} --nolaunchpppd --nohostroute"\nname alice\nremotename PPTP\n'
+        "require-mppe-128\nfile /etc/ppp/options.pptp\nipparam lab\n",
+        "expert": f"file {PEERS}/lab\nipparam expert\n{EXPERT}",
+        "rcd": f"file {PEERS}/lab\nipparam rcd\n",
+    }
+    for name, text in peers.items():
+        (PEERS / name).write_text(text)
+    SECRETS.write_text(before + "alice PPTP secret *\n")
+    SECRETS.chmod(0o600)
+    SCRIPT.write_text(ip_up(networks))
+    SCRIPT.chmod(0o755)
+    try:
+        yield
+    finally:
+        for name in peers:
+            (PEERS / name).unlink()
+        SCRIPT.unlink()
+        SECRETS.write_text(before)
+
+
+def ip_up(networks: Sequence[str]) -> str:
+    """The script in /etc/ppp/ip-up.d. Each peer has its own part, by pppd's ipparam."""
+    each = "".join(f'\tip route add {network} dev "$1"\n' for network in networks)
+    batch = "".join(f"route add {network} dev $1\n" for network in networks)
+    return f'#!/bin/bash\ncase "$6" in\nlab)\n{each}\t;;\nexpert)\n\tip -batch - <<END\n{batch}END\n\t;;\nesac\n'
+
+
+# --- NetworkManager ---
+
+
+@contextlib.contextmanager
+def nm_unmasked(text: str) -> Iterator[None]:
+    """NetworkManager runs with that configuration; it is masked, since nobody else in the lab wants it."""
+    NM_DROP_IN.parent.mkdir(parents=True)
+    # Where /sys cannot be written NetworkManager takes itself to be in a container and does not wait for udev,
+    # which the lab has not.
+    NM_DROP_IN.write_text("[Service]\nReadOnlyPaths=/sys\n")
+    NM_CONFIGURATION.parent.mkdir(parents=True, exist_ok=True)
+    NM_CONFIGURATION.write_text(text)
+    NM_UNIT.unlink()
+    lab.out("systemctl", "daemon-reload")
+    try:
+        lab.out("systemctl", "start", "NetworkManager")
+        yield
+    finally:
+        lab.out("systemctl", "stop", "NetworkManager")
+        NM_UNIT.symlink_to("/dev/null")
+        NM_DROP_IN.unlink()
+        NM_DROP_IN.parent.rmdir()
+        NM_CONFIGURATION.unlink()
+        lab.out("systemctl", "daemon-reload")
+
+
+@contextlib.contextmanager
+def nm_configured(networks: Sequence[str] = (NETWORK,)) -> Iterator[None]:
+    """NetworkManager with profiles for the uplink and the two ways; not running."""
+    try:
+        with nm_unmasked("[main]\nplugins=keyfile\ndns=none\nno-auto-default=*\n"):
+            add = ("nmcli", "connection", "add", "autoconnect", "no")
+            # It dials a persistent VPN again only where it has the default route made.
+            uplink = ("ipv4.method", "manual", "ipv4.addresses", "192.0.2.2/24", "ipv4.gateway", "192.0.2.1")
+            lab.out(
+                *add, "type", "ethernet", "con-name", "uplink", "ifname", "uplink", "ipv6.method", "ignore", *uplink
+            )
+            for way in NM_WAYS:
+                vpn = ("type", "vpn", "vpn-type", "pptp", "con-name", way.connect[-1], "ifname", "*")
+                split = ("ipv4.routes", ",".join(networks), "ipv4.never-default", "yes")
+                persistent = ("vpn.persistent", "yes" if way is WAYS["nm-persistent"] else "no")
+                lab.out(*add, *vpn, *split, *persistent, "vpn.data", NM_DATA, "vpn.secrets", "password=secret")
+            lab.out("systemctl", "stop", "NetworkManager")
+            yield
+    finally:
+        for profile in ("uplink", *(way.connect[-1] for way in NM_WAYS)):
+            (NM_PROFILES / f"{profile}.nmconnection").unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def nm_running() -> Iterator[None]:
+    """NetworkManager runs and has the uplink, for its own trials only: it takes part in whatever there is."""
+    lab.out("systemctl", "start", "NetworkManager")
+    try:
+        lab.out("nm-online", "--wait-for-startup", "--quiet")
+        lab.out("nmcli", "connection", "up", "uplink")
+        yield
+    finally:
+        lab.out("systemctl", "stop", "NetworkManager")
+        # As lab-network made it. With it goes pptp's route to the server, which pptp leaves behind.
+        lab.out("ip", "-4", "address", "flush", "dev", "uplink")
+        lab.out("ip", "address", "add", "192.0.2.2/24", "dev", "uplink")
+        lab.out("ip", "route", "add", "default", "via", "192.0.2.1", "dev", "uplink")

@@ -81,14 +81,28 @@ class Figure:
 
 
 @dataclass(frozen=True)
+class Plot:
+    """Something over time, or over a number of tunnels or calls: points (x, y) of each line, drawn as report.py does.
+
+    x, y: the titles of the axes, with their units. Each line has the same meaning; another unit is another plot.
+    """
+
+    title: str
+    x: str
+    y: str
+    lines: Mapping[str, Sequence[tuple[float, float]]]
+
+
+@dataclass(frozen=True)
 class Result:
-    """A part: a table. method: how it was measured, as Markdown; commands: what was typed, by way."""
+    """A part: a table, and plots. method: how it was measured, as Markdown; commands: what was typed, by way."""
 
     part: str
     title: str
     method: str
     figures: Sequence[Figure]
     commands: Mapping[str, str] = field(default_factory=dict)
+    plots: Sequence[Plot] = ()
     machine: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -101,7 +115,8 @@ def read(path: Path) -> Result:
     """What write() wrote."""
     told: dict[str, Any] = json.loads(path.read_text())
     figures = [Figure(**{**figure, "aims": [Aim(**aim) for aim in figure["aims"]]}) for figure in told.pop("figures")]
-    return Result(**told, figures=figures)
+    plots = [Plot(**plot) for plot in told.pop("plots")]
+    return Result(**told, figures=figures, plots=plots)
 
 
 def machine() -> dict[str, str]:

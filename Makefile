@@ -129,6 +129,7 @@ demo:
 bench:
 	tests/packages python3-matplotlib
 	tests/bench/run --suite $(SUITE) $(addprefix --part ,$(PART))
+	$(PYTHON) tests/bench/report.py build/bench docs
 
 shell:
 	lab/lab shell $(SUITE)

@@ -37,13 +37,11 @@ class Aim:
     def ratio(self, runs: Runs) -> float:
         """The way's median to that of the other; infinite when the way has runs without a figure. Nan: unknown."""
         ours = median(runs[self.way])
-        if not self.of:
+        if not self.of or not math.isfinite(ours):
             return ours
-        others = [name for name in runs if name != self.way] if self.of == BEST else [self.of]
+        others = [name for name in runs if not name.startswith("pptp-manager")] if self.of == BEST else [self.of]
         pick = max if self.least else min
         theirs = pick((median(runs[name]) for name in others if runs[name]), default=math.nan)
-        if math.isinf(theirs):
-            return 0.0 if math.isfinite(ours) else 1.0
         return ours / theirs if theirs else math.nan
 
     def reached(self, runs: Runs) -> bool:
@@ -156,14 +154,22 @@ def table(figures: Sequence[Figure]) -> list[list[str]]:
 
 
 def verdict(figure: Figure) -> str:
-    """The aims in words, and whether each is reached, with the ratio."""
-    told = []
-    for aim in figure.aims:
-        ratio = aim.ratio(figure.runs)
-        word = "reached" if aim.reached(figure.runs) else "missed"
-        came = f" ({number(ratio)})" if aim.of and math.isfinite(ratio) else ""
-        told.append(f"{aim.told()}: {word}{came}")
-    return "; ".join(told)
+    """The aims in words, and what came of each."""
+    several = len(figure.aims) > 1
+    return "; ".join(
+        f"{f'{aim.way}: ' if several else ''}{compared(aim, figure)}, {word(aim, figure)}" for aim in figure.aims
+    )
+
+
+def compared(aim: Aim, figure: Figure) -> str:
+    """The aim in words, with the ratio that there is, or the figure."""
+    ratio = aim.ratio(figure.runs)
+    return f"{aim.told()}: {number(ratio) if math.isfinite(ratio) else figure.none}"
+
+
+def word(aim: Aim, figure: Figure) -> str:
+    """What came of the aim, in a word."""
+    return "reached" if aim.reached(figure.runs) else "missed"
 
 
 def plain(lines: Sequence[Sequence[str]]) -> str:

@@ -7,6 +7,7 @@ block of configured() runs; NetworkManager, which takes part in whatever there i
 from __future__ import annotations
 
 import contextlib
+import difflib
 import os
 import signal
 from collections.abc import Iterator, Sequence
@@ -108,6 +109,16 @@ def forgotten(way: Way) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     lab.wait_for(lambda: not lab.clients(), f"{way.name} has ended")
+
+
+def nothing_left(way: Way, untouched: str) -> None:
+    """Fail when routes, rules or addresses are not what they were before the way connected, untouched.
+
+    But for link-local addresses: NetworkManager gives the uplink another one, and the kernel tells of them late.
+    """
+    before, left = ([line for line in told.splitlines() if "fe80:" not in line] for told in (untouched, lab.routes()))
+    changed = [line for line in difflib.ndiff(before, left) if line[0] in "+-"]
+    assert not changed, f"{way.name} left this changed:\n" + "\n".join(changed)
 
 
 # --- pon, poff ---

@@ -1,4 +1,4 @@
-"""What the benchmarks say of what they found. Their measuring is tried in the lab (test_connect.py, test_recovery.py)."""
+"""What the benchmarks say of what they found. Their measuring is tried in the lab, test_connect.py and others."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import result  # noqa: E402
 from parts import PARTS  # noqa: E402
 from result import BEST, Aim, Figure, Plot, Result  # noqa: E402
 
-RUNS = {"pptp-manager": [1.0, 2.0, 1.5], "pon": [3.0, 3.0, 6.0], "nm": [None, 2.0, 2.0]}
+RUNS: result.Runs = {"pptp-manager": [1.0, 2.0, 1.5], "pon": [3.0, 3.0, 6.0], "nm": [None, 2.0, 2.0]}
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_runs_are_told_in_a_cell(runs: list[float | None], told: str) -> None:
 
 
 def test_a_result_is_read_as_it_was_written(tmp_path: Path) -> None:
-    figure = Figure("first ping", "s", {"pon": [1.0, None]}, [Aim("pon", 1.0)], note="why")
+    figure = Figure("first ping", "s", dict(RUNS), [Aim("pon", 1.0)], note="why")
     one = Result("connect", "Connect", "How.", [figure], {"pon": "pon lab"}, [Plot("t", "x", "y", {"a": [(0, 1)]})])
     result.write(one, tmp_path / "found")
     again = result.read(tmp_path / "found")

@@ -27,6 +27,7 @@ from pptpd_manager.quota import Quota
 from pptpd_manager.reasons import Failure, printable
 from pptpd_manager.routes import Route
 from pptpd_manager.settings import Settings
+from pptpd_manager.tally import Tally, counted
 from pptpd_manager.timers import Timers
 from pptpd_manager.tunnel import State, Tunnel
 from pptpd_manager.units import Units
@@ -53,14 +54,15 @@ class _Waiting:
 
 @dataclass
 class _Times:
-    """When the tunnel's state began and its next attempt will; microseconds since 1970.
+    """When the tunnel's state began and its next attempt will, in microseconds since 1970; and what has been counted.
 
-    bothered: see questions.py; monotonic seconds.
+    bothered: see questions.py; monotonic seconds. tally: what has been counted of its attempts.
     """
 
     since: int
     next: int = 0
     bothered: float | None = None
+    tally: Tally = Tally()
 
 
 class Service:
@@ -119,6 +121,7 @@ class Service:
         if after.not_before != before.not_before:
             times.next = _now() + round((after.not_before - self._engine.clock()) * 1e6)
         times.bothered = questions.bothered(before, after, times.bothered, self._engine.clock())
+        times.tally = counted(times.tally, before, after)
         exported = self._tunnels.get(name)
         if after.config and not exported:
             exported = self._tunnels[name] = Exported(
@@ -408,6 +411,11 @@ class Service:
             "LastError": self._last_error(t),
             "NextAttempt": times.next if pausing else 0,
             "NextAttemptMonotonic": round(t.not_before * 1e6) if pausing else 0,
+            "NeedsPassword": t.prompting,
+            "Attempts": times.tally.attempts,
+            "Connects": times.tally.connects,
+            "Reconnects": times.tally.reconnects,
+            "ConnectTime": round(times.tally.connect_seconds * 1e6),
             "ReceivedBytes": lambda: _counter(name, "rx_bytes"),
             "SentBytes": lambda: _counter(name, "tx_bytes"),
         }

@@ -47,7 +47,19 @@ def tunnel(properties: Mapping[str, Any]) -> Json:
         "received_bytes": p["ReceivedBytes"],
         "sent_bytes": p["SentBytes"],
         "next_attempt": rfc3339(p["NextAttempt"]),
+        **_counted(p),
         "last_error": last_error(p["LastError"]),
+    }
+
+
+def _counted(p: Mapping[str, Any]) -> Json:
+    """What an older manager does not tell is null."""
+    return {
+        "needs_password": p.get("NeedsPassword"),
+        "attempts": p.get("Attempts"),
+        "connects": p.get("Connects"),
+        "reconnects": p.get("Reconnects"),
+        "connect_seconds": p["ConnectTime"] / 1e6 if p.get("ConnectTime") else None,
     }
 
 

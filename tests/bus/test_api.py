@@ -105,6 +105,11 @@ def test_a_tunnels_properties(up: World) -> None:
         "LastError": ("", "", "", 0),
         "NextAttempt": 0,
         "NextAttemptMonotonic": 0,
+        "NeedsPassword": False,
+        "Attempts": 0,
+        "Connects": 0,
+        "Reconnects": 0,
+        "ConnectTime": 0,
         "ReceivedBytes": 0,
         "SentBytes": 0,
     }
@@ -155,7 +160,7 @@ def test_everybody_may_look_and_root_alone_may_act(up: World) -> None:
     assert nobody(f"{MANAGER}.ListTunnels") == listed
     assert nobody(f"{MANAGER}.GetTunnel", "s", "office") == f'o "{tunnel_path("office")}"\n'
     assert nobody(f"{PROPERTIES}.Get", "ss", MANAGER, "Version") == 'v s "0.1.0"\n'
-    assert nobody(f"{PROPERTIES}.GetAll", "s", TUNNEL, path=tunnel_path("home")).startswith("a{sv} 18 ")
+    assert nobody(f"{PROPERTIES}.GetAll", "s", TUNNEL, path=tunnel_path("home")).startswith("a{sv} 23 ")
     assert nobody("org.freedesktop.DBus.ObjectManager.GetManagedObjects").startswith("a{oa{sa{sv}}} 2 ")
     assert nobody("org.freedesktop.DBus.Peer.Ping") == ""
     refused = [

@@ -66,6 +66,8 @@ def test_a_tunnel_that_is_up_is_not_touched(up: World, how: str) -> None:
     assert abs(after["Since"] - since_of_unit(up)) < 50_000  # microseconds
     assert abs(after.pop("Since") - before.pop("Since")) < 5_000_000
     assert [after.pop(name) >= before.pop(name) for name in ("ReceivedBytes", "SentBytes")] == [True, True]
+    assert [before.pop(name) for name in ("Attempts", "Connects")] == [1, 1] and before.pop("ConnectTime") > 0
+    assert [after.pop(name) for name in ("Attempts", "Connects", "ConnectTime")] == [0, 0, 0], "counted anew"
     assert after == before
     assert after["State"] == "up"
     assert up.routes() == [OUTSIDE, ROUTE]

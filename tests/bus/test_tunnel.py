@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+import time
 
 from .clients import RemoteError, until
 from .world import CANARY, CONFIG, ERROR, PATH, SERVER, UNIT, World, tunnel_path
@@ -32,6 +33,8 @@ def test_connect(up: World) -> None:
     up.set_unit("office", "active", "running")
     assert up.answered(connect) is None
     since = [changed["Since"] for changed in up.changes("office") if "Since" in changed]
+    took = up.properties("office")["ConnectTime"]
+    assert 0 < took <= time.time() * 1e6 - since[0]
     assert up.told("office", "StateChanged") == [
         ("resolving", "idle", ""),
         ("connecting", "resolving", ""),
@@ -40,7 +43,7 @@ def test_connect(up: World) -> None:
     assert up.changes("office") == [
         {"State": "resolving", "Since": since[0]},
         {"ServerAddress": SERVER},
-        {"State": "connecting", "Since": since[1]},
+        {"State": "connecting", "Since": since[1], "Attempts": 1},
         {
             "State": "up",
             "Since": since[2],
@@ -49,6 +52,8 @@ def test_connect(up: World) -> None:
             "Mtu": 1456,
             "Encrypted": True,
             "Routes": ["192.168.10.0/24"],
+            "Connects": 1,
+            "ConnectTime": took,
         },
     ]
     assert since == sorted(since)
@@ -91,7 +96,9 @@ def test_reconnect(up: World) -> None:
     assert up.answered(reconnect) is None
     assert up.routes() == [OUTSIDE, ROUTE]
     assert up.ordered() == [("RestartUnit", "pptp@office.service", "replace")]
-    assert up.properties("office")["LastError"] == ("", "", "", 0)
+    after = up.properties("office")
+    assert after["LastError"] == ("", "", "", 0)
+    assert [after[name] for name in ("Attempts", "Connects", "Reconnects")] == [2, 2, 1]
 
 
 def test_the_word_of_a_unit_that_is_about_to_be_restarted_is_not_taken_for_a_restart(up: World) -> None:

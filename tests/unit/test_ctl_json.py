@@ -62,7 +62,7 @@ def test_what_there_is_not_is_null() -> None:
     found = record.tunnel(WAITING | {"LastError": ("", "", "", 0)})
     empty = {key for key, value in found.items() if value is None}
     expected = {"server_address", "local_address", "peer_address", "mtu"}
-    expected |= {"encrypted", "dns", "next_attempt", "last_error"}
+    expected |= {"encrypted", "dns", "next_attempt", "connect_seconds", "last_error"}
     assert empty == expected
     whole = check.record_of(Problem("f", 0, 0, "", "m"))
     assert whole == {"file": "f", "line": None, "column": None, "path": None, "message": "m"}

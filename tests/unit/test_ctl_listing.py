@@ -30,6 +30,11 @@ IDLE: dict[str, Any] = {
     "LastError": ("server-silent", "The server does not answer.", "Wait.", NOW - HOUR),
     "NextAttempt": 0,
     "NextAttemptMonotonic": 0,
+    "NeedsPassword": False,
+    "Attempts": 0,
+    "Connects": 0,
+    "Reconnects": 0,
+    "ConnectTime": 0,
     "ReceivedBytes": 0,
     "SentBytes": 0,
 }
@@ -41,6 +46,10 @@ UP = IDLE | {
     "PeerAddress": "192.168.10.1",
     "Encrypted": True,
     "Since": NOW - 3 * HOUR,
+    "Attempts": 7,
+    "Connects": 3,
+    "Reconnects": 2,
+    "ConnectTime": 1_250_000,
     "ReceivedBytes": 123_456,
     "SentBytes": 99,
 }

@@ -39,7 +39,7 @@ PATHS = -e 's|/usr/lib/pptp-manager|$(privatedir)|g' -e 's|/usr/sbin/pptp-manage
 	-e 's|/usr/share/doc/pptp\\\?-manager|$(docdir)|g' -e 's|/usr/share/pptp\\\?-manager|$(datadir)|g'
 RELOCATE = grep -rlE '/usr/(lib|sbin|share|share/doc)/pptp\\?-manager' $(INSTALLED_MANUAL) \
 	$(addprefix $(DESTDIR),$(privatedir) $(docdir) \
-	$(sbindir)/pptp-manager $(prefix)/bin/pptpctl $(unitdir)/pptp*.service $(datadir) \
+	$(sbindir)/pptp-manager $(prefix)/bin/pptpctl $(unitdir)/pptp* $(datadir) \
 	$(hostprefix)/share/dbus-1/interfaces/org.pptpmanager1*.xml) | xargs -r sed -i $(PATHS)
 
 .PHONY: install uninstall check test flood demo bench shell docs picture deb release clean
@@ -57,6 +57,7 @@ install:
 	install -m 0644 *.md $(DESTDIR)$(docdir)
 	install -m 0644 docs/*.md docs/*.svg $(DESTDIR)$(docdir)/docs
 	install -m 0644 etc/pptp-manager.example.yaml $(DESTDIR)$(docdir)/examples/pptp-manager.yaml
+	install -m 0644 etc/prometheus/pptp.rules.yml $(DESTDIR)$(docdir)/examples
 	install -m 0644 etc/pptp-manager.schema.json $(DESTDIR)$(datadir)
 	for page in $(MANUAL); do install -m 0644 $$page $(DESTDIR)$(mandir)/man$${page##*.} || exit; done
 	install -m 0644 pptpd_manager/*.py $(DESTDIR)$(privatedir)/pptpd_manager
@@ -71,7 +72,7 @@ install:
 	install -m 0644 completions/pptpctl.fish $(DESTDIR)$(fishdir)/pptpctl.fish
 	install -m 0755 systemd/pptp-unit systemd/pptp-ip-up systemd/pptp-setup $(DESTDIR)$(privatedir)
 	install -m 0644 systemd/pptp-manager.service systemd/pptp@.service systemd/pptp-guard.service \
-		systemd/pptp-modules.service $(DESTDIR)$(unitdir)
+		systemd/pptp-modules.service systemd/pptp-metrics.service systemd/pptp-metrics.timer $(DESTDIR)$(unitdir)
 	install -m 0644 systemd/org.pptpmanager1.service $(DESTDIR)$(hostprefix)/share/dbus-1/system-services
 	install -m 0644 systemd/org.pptpmanager1.conf $(DESTDIR)$(hostprefix)/share/dbus-1/system.d
 	install -m 0644 etc/org.pptpmanager1.policy $(DESTDIR)$(hostprefix)/share/polkit-1/actions
@@ -94,7 +95,8 @@ uninstall:
 	rm -rf $(DESTDIR)$(privatedir) $(DESTDIR)$(docdir) $(DESTDIR)$(datadir)
 	rm -f $(INSTALLED_MANUAL) $(DESTDIR)$(sbindir)/pptp-manager $(DESTDIR)$(prefix)/bin/pptpctl $(DESTDIR)$(unitdir)/pptp-manager.service \
 		$(DESTDIR)$(unitdir)/pptp@.service $(DESTDIR)$(unitdir)/pptp-guard.service \
-		$(DESTDIR)$(unitdir)/pptp-modules.service $(DESTDIR)$(hostprefix)/lib/tmpfiles.d/pptp-manager.conf \
+		$(DESTDIR)$(unitdir)/pptp-modules.service $(DESTDIR)$(unitdir)/pptp-metrics.service \
+		$(DESTDIR)$(unitdir)/pptp-metrics.timer $(DESTDIR)$(hostprefix)/lib/tmpfiles.d/pptp-manager.conf \
 		$(DESTDIR)$(hostprefix)/share/dbus-1/system-services/org.pptpmanager1.service \
 		$(DESTDIR)$(hostprefix)/share/dbus-1/system.d/org.pptpmanager1.conf \
 		$(DESTDIR)$(hostprefix)/share/dbus-1/interfaces/org.pptpmanager1.xml \

@@ -16,7 +16,7 @@ _pptpctl() {
 		compopt -o dirnames
 		return
 		;;
-	--into)
+	-o | --output | --into)
 		compopt -o default
 		return
 		;;
@@ -24,12 +24,13 @@ _pptpctl() {
 	case $command in
 	'')
 		options+=' --version --json'
-		[[ $word == -* ]] || options='list status monitor logs up down reconnect reload enable disable check doctor import'
+		[[ $word == -* ]] || options='list status monitor logs metrics up down reconnect reload enable disable check doctor import'
 		;;
 	list) options+=' --json --names' ;;
 	status) options+=' --json -n --lines' tunnels=1 ;;
 	monitor | doctor) options+=' --json' tunnels=1 ;;
 	logs) options+=' --json -f --follow -n --lines -b --boot --since' tunnels=1 ;;
+	metrics) options+=' -o --output' ;;
 	up | down | reconnect) options+=' --no-wait --timeout' tunnels=1 ;;
 	enable | disable) options+=' --now' tunnels=1 ;;
 	reload) ;;

@@ -4,7 +4,7 @@ function __pptpctl_tunnels
     timeout 2 pptpctl list --names 2>/dev/null
 end
 
-set -l commands list status monitor logs up down reconnect reload enable disable check doctor import
+set -l commands list status monitor logs metrics up down reconnect reload enable disable check doctor import
 set -l systems peers rc.d ip-up networkmanager openwrt
 set -l none "not __fish_seen_subcommand_from $commands"
 
@@ -17,6 +17,7 @@ complete -c pptpctl -n $none -a list -d 'show the tunnels, a line each (the defa
 complete -c pptpctl -n $none -a status -d 'show everything known of tunnels, with the last lines of their logs'
 complete -c pptpctl -n $none -a monitor -d 'show what happens to the tunnels, as it happens'
 complete -c pptpctl -n $none -a logs -d 'show what pppd, pptp and the manager logged of a tunnel'
+complete -c pptpctl -n $none -a metrics -d 'show what there is to measure of the tunnels, for Prometheus'
 complete -c pptpctl -n $none -a up -d 'connect tunnels, and stay connected'
 complete -c pptpctl -n $none -a down -d 'disconnect tunnels'
 complete -c pptpctl -n $none -a reconnect -d 'hang up and dial anew'
@@ -34,6 +35,7 @@ complete -c pptpctl -n '__fish_seen_subcommand_from status logs' -s n -l lines -
 complete -c pptpctl -n '__fish_seen_subcommand_from logs' -s f -l follow -d 'and what they log from now on'
 complete -c pptpctl -n '__fish_seen_subcommand_from logs' -s b -l boot -d 'only since the machine has been started'
 complete -c pptpctl -n '__fish_seen_subcommand_from logs' -l since -x -d 'as in journalctl(1)'
+complete -c pptpctl -n '__fish_seen_subcommand_from metrics' -s o -l output -r -F -d 'write it to this file'
 complete -c pptpctl -n '__fish_seen_subcommand_from up down reconnect' -l no-wait -d 'do not wait until it is done'
 complete -c pptpctl -n '__fish_seen_subcommand_from up down reconnect' -l timeout -x -d 'wait no longer; it goes on without'
 complete -c pptpctl -n '__fish_seen_subcommand_from enable disable' -l now -d 'and now'

@@ -49,6 +49,10 @@ PACKAGES = (
     "bash-completion",
     "zsh",
     "fish",
+    "openssh-server",
+    "ansible-core",
+    "python3-prometheus-client",
+    "prometheus-node-exporter",
 )
 # Packages that conflict with one of those: their files are in /lab/unpacked/NAME, for a test to put in place.
 UNPACKED = ("openresolv", "resolvconf")
@@ -126,6 +130,9 @@ MASKED_UNITS = (
     "systemd-udev-trigger.service",
     "systemd-udev-load-credentials.service",
     "systemd-resolved.service",
+    "ssh.service",
+    "ssh.socket",
+    "prometheus-node-exporter.service",
 )
 INIT = Path(__file__).parent / "init"
 MACHINE_ID = "6c61620070707470206c616220677565"

@@ -81,6 +81,8 @@ def _looking(command: Adder) -> None:
     )
     logs.add_argument("-b", "--boot", action="store_true", help="only since the machine has been started")
     logs.add_argument("--since", metavar="TIME", help='as in journalctl(1): "1 hour ago", "09:00"')
+    metrics = command("metrics", "show what there is to measure of the tunnels, for Prometheus")
+    metrics.add_argument("-o", "--output", metavar="FILE", help="write it there, at once or not at all")
 
 
 def _acting(command: Adder) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from .clients import until
+from .clients import ROOT, until
 from .pptpctl import Pptpctl
 from .world import CANARY, CONFIG, SERVER, World
 
@@ -298,3 +298,44 @@ def test_monitor_waits_for_a_manager_and_tells_of_mistakes(bare: World) -> None:
     bare.configure(CONFIG)
     bare.call("Reload")
     monitor.says("the configuration file is good\n")
+
+
+# --- metrics ---
+
+
+def measured(text: str) -> set[str]:
+    """The samples, without their values."""
+    return {re.sub(r" \S+$", "", line) for line in text.splitlines() if not line.startswith("#")}
+
+
+def test_metrics(up: World) -> None:
+    """To the terminal, and into a file, which is whole whenever somebody reads it, and everybody's to read."""
+    up.bring_up("office")
+    text = shown(up, "metrics")
+    assert 'pptp_tunnel_state{state="up",tunnel="office"} 1.0\n' in text
+    assert 'pptp_tunnel_state{state="up",tunnel="home"} 0.0\n' in text
+    assert 'pptp_tunnel_connects_total{tunnel="office"} 1.0\n' in text
+    assert re.search(r'^pptp_tunnel_connect_seconds{tunnel="office"} 0\.\d+$', text, re.MULTILINE)
+    assert CANARY not in text
+    folder = up.directory / "textfile"
+    folder.mkdir()
+    file = folder / "pptp.prom"
+    file.write_text("old")
+    file.chmod(0o444)
+    assert shown(up, "metrics", "--output", str(file), uid=0) == ""
+    assert measured(file.read_text()) == measured(text) and list(folder.iterdir()) == [file]
+    assert file.stat().st_mode & 0o777 == 0o644
+    status, _, err = run(up, "metrics", "-o", str(folder / "none/pptp.prom"))
+    assert (status, err) == (1, f"pptpctl: {folder}/none/pptp.prom cannot be written: No such file or directory\n")
+
+
+def test_metrics_without_a_manager_or_the_library(bare: World) -> None:
+    """The first is a metric, and starts no manager; the second is a mistake of the machine's."""
+    text = shown(bare, "metrics")
+    assert text.splitlines()[-1] == "pptp_manager_up 0.0" and len(text.splitlines()) == 3
+    away = bare.directory / "away"
+    away.mkdir()
+    (away / "prometheus_client.py").write_text("raise ModuleNotFoundError('prometheus_client')\n")
+    status, out, err = run(bare, "metrics", PYTHONPATH=f"{away}:{ROOT}")
+    assert (status, out) == (1, "")
+    assert err.endswith("is not installed; on Debian, run: apt install python3-prometheus-client\n")

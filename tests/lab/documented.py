@@ -117,6 +117,8 @@ ELSEWHERE = {
     "apt install python3-gi gir1.2-glib-2.0 python3-pydbus python3-pyroute2 python3-yaml python3-sdnotify "
     "python3-systemd ppp pptp-linux make": "lab/rootfs.py",
     "make install": "lab/guest.py",
+    "apt install prometheus-node-exporter python3-prometheus-client": "lab/rootfs.py",
+    "systemctl enable --now pptp-metrics.timer": "tests/lab/test_fleet.py",
     ".venv/bin/python -m pytest tests/unit/test_config.py": "Makefile",
     ".venv/bin/ruff check .": "tests/lint/test_linters.py",
     ".venv/bin/ruff format .": "tests/lint/test_linters.py",

@@ -100,6 +100,7 @@ APART = {
     "network": ("test_hooks.py", "test_network.py", "test_names.py"),
     "tools": ("test_pptpctl.py", "test_pptpctl_looks.py", "test_import.py"),
     "sandbox": ("test_sandbox.py",),
+    "fleet": ("test_fleet.py",),
 }
 # What takes long, and in what it shows depends on nothing that differs between the suites: on the first one only.
 ONCE = (

@@ -49,7 +49,13 @@ def bash() -> dict[str, list[str]]:
     lines = ["pptpctl -", "pptpctl ''", "pptpctl u", "pptpctl --json li", "pptpctl nonsense ''"]
     lines += [f"pptpctl {command} {end}" for command in COMMANDS for end in ("-", "''")]
     lines += ["pptpctl up w", "pptpctl up home w", "pptpctl up --timeout ''", "pptpctl import openwrt ''"]
-    lines += ["pptpctl import --root ''", "pptpctl import --into ''", "pptpctl logs -n 5 w", "pptpctl import p"]
+    lines += [
+        "pptpctl metrics --output ''",
+        "pptpctl import --root ''",
+        "pptpctl import --into ''",
+        "pptpctl logs -n 5 w",
+        "pptpctl import p",
+    ]
     script = BASH.format(file=shlex.quote(str(COMPLETIONS / "pptpctl.bash")))
     text = "".join(f"{line}\n" for line in lines)
     done = subprocess.run(["bash", "-c", script], input=text, capture_output=True, text=True, check=True)
@@ -78,6 +84,7 @@ def test_bash_completes_values_and_files(bash: dict[str, list[str]]) -> None:
     assert bash["pptpctl up --timeout ''"] == bash["pptpctl list ''"] == bash["pptpctl reload ''"] == []
     assert bash["pptpctl check ''"] == bash["pptpctl import openwrt ''"] == ["compopt default"]
     assert bash["pptpctl import --root ''"] == ["compopt dirnames"]
+    assert bash["pptpctl metrics --output ''"] == ["compopt default"]
     assert bash["pptpctl import --into ''"] == ["compopt default"]
     assert bash["pptpctl import ''"] == SYSTEMS
     assert bash["pptpctl import p"] == ["peers"]

@@ -186,9 +186,12 @@ def make(target: str, root: Path, *variables: str) -> None:
     subprocess.run(["make", "--silent", target, f"DESTDIR={root}", *variables], cwd=ROOT, check=True)
 
 
-UNITS = ("pptp-guard.service", "pptp-manager.service", "pptp-modules.service", "pptp@.service")
+UNITS = (
+    *("pptp-guard.service", "pptp-manager.service", "pptp-metrics.service", "pptp-metrics.timer"),
+    *("pptp-modules.service", "pptp@.service"),
+)
 # The most that `systemd-analyze security` may say of each, 0 to 10; it takes ten times that.
-EXPOSURE = {"pptp-manager": 2.0, "pptp@office": 4.0, "pptp-guard": 1.5, "pptp-modules": 2.0}
+EXPOSURE = {"pptp-manager": 2.0, "pptp@office": 4.0, "pptp-guard": 1.5, "pptp-modules": 2.0, "pptp-metrics": 1.5}
 
 
 @pytest.fixture(scope="module")

@@ -22,25 +22,27 @@ def draw(one: Result, path: Path) -> None:
     heights = [LINE * len(figure.runs) + 0.75 for figure in shown] + [3.0 for _ in one.plots]
     canvas = Canvas(figsize=(WIDE, sum(heights)), layout="constrained")
     rows = canvas.subplots(len(heights), 1, squeeze=False, gridspec_kw={"height_ratios": heights})[:, 0]
+    picked = colours([name for some in (*(f.runs for f in shown), *(p.lines for p in one.plots)) for name in some])
     for figure, axes in zip(shown, rows, strict=False):
-        strip(figure, axes)
+        strip(figure, axes, picked)
     for plot, axes in zip(one.plots, rows[len(shown) :], strict=True):
-        course(plot, axes)
+        course(plot, axes, picked)
     canvas.savefig(path, metadata={"Date": None})
 
 
 def colours(names: Sequence[str]) -> dict[str, str]:
     """A colour for each way; this project's are the same everywhere."""
-    others = [name for name in names if not name.startswith("pptp-manager")]
+    others = [name for name in dict.fromkeys(names) if not name.startswith("pptp-manager")]
     picked = {name: OTHERS[number % len(OTHERS)] for number, name in enumerate(others)}
     return {name: picked.get(name, OURS) for name in names}
 
 
-def strip(figure: Figure, axes: Axes) -> None:
+def strip(figure: Figure, axes: Axes, picked: dict[str, str]) -> None:
     """Each way in a line: its runs as points, their median as a stroke, and a word where one never came."""
     names = list(figure.runs)
     known = [run for runs in figure.runs.values() for run in runs if run is not None]
-    for row, (name, colour) in enumerate(colours(names).items()):
+    for row, name in enumerate(names):
+        colour = picked[name]
         runs = [run for run in figure.runs[name] if run is not None]
         axes.plot(runs, [row] * len(runs), "o", color=colour, alpha=0.45, markersize=5, markeredgewidth=0)
         if runs:
@@ -56,11 +58,10 @@ def strip(figure: Figure, axes: Axes) -> None:
     plainly(axes)
 
 
-def course(plot: Plot, axes: Axes) -> None:
+def course(plot: Plot, axes: Axes, picked: dict[str, str]) -> None:
     """Lines over time, or over a number."""
-    for name, colour in colours(list(plot.lines)).items():
-        points = plot.lines[name]
-        axes.plot([x for x, _ in points], [y for _, y in points], "-", color=colour, label=name, linewidth=1.4)
+    for name, points in plot.lines.items():
+        axes.plot([x for x, _ in points], [y for _, y in points], "-", color=picked[name], label=name, linewidth=1.4)
     axes.set_ylim(bottom=0)
     axes.set_xlabel(plot.x)
     axes.set_ylabel(plot.y)

@@ -49,10 +49,10 @@ class Aim:
         ratio = self.ratio(runs)
         return ratio >= self.factor if self.least else ratio <= self.factor
 
-    def told(self) -> str:
-        """The aim in words."""
+    def told(self, unit: str) -> str:
+        """The aim in words, for a figure in that unit."""
         bound = "at least" if self.least else "at most"
-        return f"{bound} {self.factor:g} times {self.of}" if self.of else f"{bound} {self.factor:g}"
+        return f"{bound} {self.factor:g} times {self.of}" if self.of else f"{bound} {self.factor:g} {unit}"
 
 
 def median(runs: Sequence[float | None]) -> float:
@@ -144,32 +144,24 @@ def number(value: float) -> str:
 
 
 def table(figures: Sequence[Figure]) -> list[list[str]]:
-    """Head and lines: what was measured, each way's figure, and the aim with what came of it."""
+    """Head and lines: what was measured, and each way's figure."""
     names = list(dict.fromkeys(name for figure in figures for name in figure.runs))
-    lines = [["", *names, "aim"]]
+    lines = [["", *names]]
     for figure in figures:
         cells = [summary(figure.runs[name], figure.none) if name in figure.runs else "" for name in names]
-        lines.append([f"{figure.what}, {figure.unit}", *cells, verdict(figure)])
+        lines.append([f"{figure.what}, {figure.unit}", *cells])
     return lines
 
 
-def verdict(figure: Figure) -> str:
-    """The aims in words, and what came of each."""
-    several = len(figure.aims) > 1
-    return "; ".join(
-        f"{f'{aim.way}: ' if several else ''}{compared(aim, figure)}, {word(aim, figure)}" for aim in figure.aims
-    )
-
-
-def compared(aim: Aim, figure: Figure) -> str:
-    """The aim in words, with the ratio that there is, or the figure."""
-    ratio = aim.ratio(figure.runs)
-    return f"{aim.told()}: {number(ratio) if math.isfinite(ratio) else figure.none}"
-
-
-def word(aim: Aim, figure: Figure) -> str:
-    """What came of the aim, in a word."""
-    return "reached" if aim.reached(figure.runs) else "missed"
+def verdicts(figures: Sequence[Figure]) -> list[list[str]]:
+    """A line for each aim: what, the way and its aim, what it came to, and a word for that."""
+    lines = []
+    for figure, aim in [(one, aim) for one in figures for aim in one.aims]:
+        ratio = aim.ratio(figure.runs)
+        word = "reached" if aim.reached(figure.runs) else "missed"
+        came = number(ratio) if math.isfinite(ratio) else figure.none
+        lines.append([figure.what, f"{aim.way} {aim.told(figure.unit)}", came, word])
+    return lines
 
 
 def plain(lines: Sequence[Sequence[str]]) -> str:
@@ -189,6 +181,8 @@ def arguments(description: str | None, count: int = 7) -> argparse.ArgumentParse
 def finish(result: Result, path: Path, say: Callable[[str], object] = print) -> None:
     """Show the table and write the result."""
     say(f"\n{result.title}\n{plain(table(result.figures))}")
+    for what, aim, came, word in verdicts(result.figures):
+        say(f"  {word}: {what}, {aim}: {came}")
     for note in (figure.note for figure in result.figures if figure.note):
         say(f"  {note}")
     write(result, path)

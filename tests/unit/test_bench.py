@@ -68,9 +68,9 @@ def test_a_result_is_read_as_it_was_written(tmp_path: Path) -> None:
 def test_the_page_tells_a_missed_aim_as_missed() -> None:
     figure = Figure("first ping", "s", RUNS, [Aim("pptp-manager", 0.9, "pon"), Aim("nm", 0.9, "pon")], note="a reason")
     page = report.text([Result("connect", "Connect, disconnect", "How.", [figure], {}, (), {"kernel": "6.1"})])
-    assert "| first ping | pptp-manager: at most 0.9 times pon: 0.500 | reached |" in page
+    assert "| first ping | pptp-manager at most 0.9 times pon | 0.500 | reached |" in page
     assert "| [Connect, disconnect](#connect-disconnect) |" in page
-    assert "nm: at most 0.9 times pon: never | **missed** |" in page
+    assert "| nm at most 0.9 times pon | never | **missed** |" in page
     assert "| first ping, s | 1.50 (1-2) | 3 (3-6) | 2 (2-2), 2 of 3 |" in page
     assert "- first ping: a reason" in page
 

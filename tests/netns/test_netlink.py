@@ -499,6 +499,27 @@ def test_apply(kernel: Netlink) -> None:
     assert [line for line in ip("route") if "kernel" not in line] == []
 
 
+def test_a_hundred_routes_are_one_message_to_the_kernel(kernel: Netlink, monkeypatch: pytest.MonkeyPatch) -> None:
+    tunnel = veth("pptp-a", "10.9.0.2/32")
+    sent: list[bytes] = []
+    real = kernel._requests
+
+    class Counted:
+        """The socket, which tells what is sent by it."""
+
+        def send(self, data: bytes) -> int:
+            sent.append(data)
+            return real.send(data)
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(real, name)
+
+    monkeypatch.setattr(kernel, "_requests", Counted())
+    assert kernel.apply([Route(net(f"10.77.{n}.0/24"), tunnel) for n in range(100)], []) == []
+    assert len(sent) == 1
+    assert len([line for line in ip("route") if line.startswith("10.77.")]) == 100
+
+
 def test_apply_nothing(kernel: Netlink) -> None:
     assert kernel.apply([], []) == []
 

@@ -44,7 +44,7 @@ def run(path: str) -> int:
         return EX_CONFIG
     if not wanted:
         return EX_OK
-    netlink = Netlink(lambda: None, lambda: None)
+    netlink = Netlink(lambda: None, lambda _beyond: None)
     add, _ = planner.changes(wanted, netlink.ours())
     refused = netlink.apply(add, [])
     netlink.close()

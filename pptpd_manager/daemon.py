@@ -188,8 +188,8 @@ class _Daemon:
     def _clamped(self, fault: str) -> None:
         self._engine.clamped(fault)
 
-    def _routes_changed(self) -> None:
-        self._engine.routes_changed()
+    def _routes_changed(self, beyond: bool) -> None:
+        self._engine.routes_changed(beyond=beyond)
 
     def _tell(self) -> None:
         """Show in systemctl status how the tunnels are."""

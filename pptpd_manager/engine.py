@@ -6,6 +6,7 @@ time, to the end, so an action that causes an event never re-enters a step.
 
 from __future__ import annotations
 
+import functools
 import logging
 import random
 from collections import Counter, deque
@@ -31,7 +32,7 @@ from pptpd_manager.nft import Nft
 from pptpd_manager.optionfile import OptionFiles
 from pptpd_manager.passwords import Passwords
 from pptpd_manager.paths import Paths
-from pptpd_manager.planner import Want
+from pptpd_manager.planner import Planner, Want
 from pptpd_manager.processes import Processes
 from pptpd_manager.reasons import Failure
 from pptpd_manager.resolver import resolve
@@ -97,6 +98,8 @@ class Engine:
         self._configuring = False  # until then only some of the tunnels have their new configuration
         self._asleep = False
         self._shutdown = False
+        self._planner = Planner()
+        self._synced_with = -1  # up to which burst of the kernel's news
         self._paths = Paths(edges.netlink, lambda: any(planner.bars(item) for item in self.installed))
         self._bounds = Bounds(edges.netlink, edges.files, edges.clock)
         self._unclamped = ""
@@ -161,8 +164,9 @@ class Engine:
         for action in actions:
             if not isinstance(action, events.Answer):
                 self._act(after, action)
-        if matters:
+        if matters or (before.state is not State.UP and after.state is State.UP):
             self._sync_clamp()
+            self._bounds.sync([after], self._paths.to)
         if after.state is State.WAITING and before.state is not State.WAITING:
             self._catch_up(name, after)
         self._forget(name)
@@ -369,22 +373,25 @@ class Engine:
             if t.link != links.get(interface_name(name)):
                 self.feed(name, events.LinkChanged(links.get(interface_name(name))))
 
-    def routes_changed(self) -> None:
-        """Routes, or addresses of other interfaces, have changed."""
+    def routes_changed(self, *, beyond: bool) -> None:
+        """Routes or rules have changed, or links or addresses; beyond: also other ones than the tunnels' own."""
+        if beyond:
+            self._ways_changed()
+        if self._synced_with != self._edges.netlink.heard:  # else a step has done it on the way here
+            self.sync_routes()
+
+    def _ways_changed(self) -> None:
+        """Tell the tunnels of another way to their servers."""
         online = self._edges.netlink.online
+        way = functools.cache(self._paths.to)  # each costs a question to the kernel
         for name, t in list(self.tunnels.items()):
             if t.state is State.WAITING or t.online != online:
                 self.feed(name, events.NetworkChanged(online, self._way(t)))
             if t.state in DIALLED and t.address and self._paths.comparable(name):
-                self._compare_paths(name, t, t.address)
-        self.sync_routes()
-        self._bounds.sync(self.tunnels.values(), self._paths.to)
-
-    def _compare_paths(self, name: str, t: Tunnel, address: IPv4Address) -> None:
-        """Tell a tunnel that is dialled of another way to its server."""
-        path = self._paths.to(address)
-        if path not in (None, t.path):
-            self.feed(name, events.PathFound(t.run, address, path))
+                path = way(t.address)
+                if path not in (None, t.path):
+                    self.feed(name, events.PathFound(t.run, t.address, path))
+        self._bounds.sync(self.tunnels.values(), way)
 
     def _way(self, t: Tunnel) -> Path | None:
         """The way to the address that was tried last, or while there is none the default route's."""
@@ -425,6 +432,7 @@ class Engine:
             self._edges.timers.start("sync", SYNC_SECONDS, self.sync_routes)
 
     def _sync(self) -> None:
+        heard = self._edges.netlink.heard
         known = [(t, t.config) for name in self._names() if (t := self.tunnels[name]).config]
         guarding = any(config.guard and self._is_wanted(t) for t, config in known)
         table = []
@@ -433,7 +441,7 @@ class Engine:
         if any(config.default_route and config.ipv6 for _, config in known):
             table += self._edges.netlink.table(6)
         wants = [self._want(t, config, table, guarding) for t, config in known]
-        plans = planner.plan(wants, table)
+        plans = self._planner.plan(wants, table)
         before = self.installed
         outcome = self._tables.sync(plans, self._left_alone)
         for name, mine in plans.items():
@@ -442,6 +450,7 @@ class Engine:
             if name in self.tunnels and self.tunnels[name].wants_routes and not mine.all & outcome.late:
                 bad = sorted(f"{item}: {outcome.refused[item]}" for item in mine.all if item in outcome.refused)
                 self._synced(name, bad)
+        self._synced_with = heard
         if not self._turning:  # else the step tells of it
             self._tell_of_routes({item.interface for item in before ^ self.installed if isinstance(item, Route)})
 

@@ -44,17 +44,34 @@ class _Interface:
     six: set[Address] = field(default_factory=set)  # IPv6 addresses
 
 
-class Netlink:
-    """What the kernel says, and what it is told. on_links, on_routes: called once after each burst of changes."""
+@dataclass
+class _News:
+    """What a burst of changes is of. beyond: links, addresses, routes or rules that may change a way to a server."""
 
-    def __init__(self, on_links: Callable[[], None], on_routes: Callable[[], None]) -> None:
+    links: bool = False
+    routes: bool = False
+    beyond: bool = False
+
+
+class Netlink:
+    """What the kernel says, and what it is told. Both are called once after each burst of changes of others.
+
+    on_links: links or addresses; on_routes: any of what there is. Its argument tells whether that is also of more than
+    the tunnels' own links and routes, which are in no way to a server.
+    """
+
+    def __init__(self, on_links: Callable[[], None], on_routes: Callable[[bool], None]) -> None:
         """Subscribe first, then read everything, so that nothing falls between. Raises OSError."""
         self._on_links, self._on_routes = on_links, on_routes
         self._interfaces: dict[int, _Interface] = {}
+        self._tunnels: frozenset[int] | None = None  # their interfaces; None: to be looked for
+        self._decoded: dict[bytes, dict[bytes, Route | None]] = {}  # by dump, as last read: most are the same again
+        self.heard = 0  # how many bursts have been told of
         self._rules: list[Rule] | None = None  # ours, as last read; None: to be read
         self._sequence = 0
         self._requests = _socket(0)
         self._requests.setsockopt(_SOL_NETLINK, _NETLINK_GET_STRICT_CHK, 1)
+        self._port = self._requests.getsockname()[0]
         self._events = _socket(_GROUPS)
         self._watch = GLib.io_add_watch(
             self._events.fileno(),
@@ -100,9 +117,10 @@ class Netlink:
 
     def tunnel_indexes(self) -> frozenset[int]:
         """The indexes of the tunnels' interfaces."""
-        return frozenset(
-            index for index, interface in self._interfaces.items() if interface.name.startswith(INTERFACE_PREFIX)
-        )
+        if self._tunnels is None:
+            known = self._interfaces.items()
+            self._tunnels = frozenset(index for index, one in known if one.name.startswith(INTERFACE_PREFIX))
+        return self._tunnels
 
     def addresses(self) -> frozenset[Address]:
         """All addresses of this machine's interfaces."""
@@ -111,22 +129,26 @@ class Netlink:
 
     def table(self, version: int = 4) -> list[Route]:
         """The unicast routes of the main table. Raises OSError."""
-        return [
-            route
-            for message in self._dump(rtnetlink.main_table(version), rtnetlink.GETROUTE)
-            if (route := rtnetlink.route(message)) and route.kind is Kind.UNICAST
-        ]
+        return [route for route in self._routes(rtnetlink.main_table(version)) if route.kind is Kind.UNICAST]
 
     def ours(self) -> list[Route | Rule]:
         """The routes and rules of ours, in all tables. Raises OSError."""
         found: list[Route | Rule] = []
         for version in rtnetlink.FAMILIES:
-            routes = map(rtnetlink.route, self._dump(rtnetlink.our_routes(version), rtnetlink.GETROUTE))
-            found += [route for route in routes if route and route.protocol == PROTOCOL]
+            found += [route for route in self._routes(rtnetlink.our_routes(version)) if route.protocol == PROTOCOL]
         if self._rules is None:  # unlike of routes, the kernel tells of each one that goes
             dumps = [self._dump(rtnetlink.all_rules(version), rtnetlink.GETRULE) for version in rtnetlink.FAMILIES]
             self._rules = [rule for dump in dumps for message in dump if (rule := rtnetlink.rule(message))]
         return found + self._rules
+
+    def _routes(self, dump: bytes) -> Iterator[Route]:
+        """The routes of a dump. Those that were in the last one, too, are the same objects."""
+        before, now = self._decoded.get(dump, {}), dict[bytes, Route | None]()
+        for message in self._dump(dump, rtnetlink.GETROUTE):
+            body = message.body
+            now[body] = before[body] if body in before else rtnetlink.route(message)
+        self._decoded[dump] = now
+        return (route for route in now.values() if route)
 
     def path(self, address: IPv4Address) -> tuple[Path | None, bool]:
         """How the kernel sends packets to address, by all of its rules; and whether a route of ours decides that.
@@ -255,7 +277,7 @@ class Netlink:
 
     def _read_all(self) -> None:
         self._interfaces.clear()
-        self._rules = None
+        self._rules = self._tunnels = None
         for message in self._dump(rtnetlink.all_links(), rtnetlink.GETLINK):
             self._take(message)
         for version in rtnetlink.FAMILIES:
@@ -265,23 +287,24 @@ class Netlink:
     def _readable(self, _fd: int, _condition: GLib.IOCondition) -> bool:
         gc.disable()  # looking for garbage may take longer than all that packets wait for
         try:
-            links, routes = self._read_events()
-            if links:
+            news = self._read_events()
+            self.heard += news.links or news.routes
+            if news.links:
                 self._on_links()
-            if routes or links:
-                self._on_routes()
+            if news.links or news.routes:
+                self._on_routes(news.beyond)
         finally:
             gc.enable()
         return bool(GLib.SOURCE_CONTINUE)
 
-    def _read_events(self) -> tuple[bool, bool]:
-        """Take in what the kernel has told: whether there was news of links, and of routes or rules."""
-        links = routes = False
+    def _read_events(self) -> _News:
+        """Take in what the kernel has told."""
+        news = _News()
         while True:
             try:
                 data = self._events.recv(_LARGEST)
             except BlockingIOError:
-                return links, routes
+                return news
             except OSError as error:
                 if error.errno != errno.ENOBUFS:
                     raise
@@ -290,14 +313,34 @@ class Netlink:
                 while self._dropped():
                     pass
                 self._read_all()
-                links = routes = True
+                news = _News(links=True, routes=True, beyond=True)
                 continue
             for message in rtnetlink.messages(data):
-                if message.kind in _ROUTES + _RULES:  # of those it is enough to know that there were some
-                    routes = True
-                    self._rules = self._rules if message.kind in _ROUTES else None
+                if message.kind in _ROUTES + _RULES:
+                    self._note(message, news)
                 else:
-                    links = self._take(message) or links
+                    self._look_at(message, news)
+
+    def _note(self, message: Message, news: _News) -> None:
+        """Take notice of a route or a rule that came or went, unless we have asked for that ourselves."""
+        if message.port == self._port:
+            return
+        news.routes = True
+        if message.kind in _RULES:
+            self._rules, news.beyond = None, True
+        elif not news.beyond:
+            protocol, interface = rtnetlink.origin(message)
+            news.beyond = protocol != PROTOCOL and interface not in self.tunnel_indexes()
+
+    def _look_at(self, message: Message, news: _News) -> None:
+        """Take in a link or an address. An interface that is made is in no way before it is up, and may be pppd's."""
+        index = rtnetlink.interface(message)
+        mine, known = index in self.tunnel_indexes(), self._interfaces.get(index)
+        if self._take(message):
+            news.links = True
+            now = self._interfaces.get(index)
+            idle = all(one is None or not (one.flags & _IFF_UP or one.addresses) for one in (known, now))
+            news.beyond = news.beyond or not (mine or idle or index in self.tunnel_indexes())
 
     def _dropped(self) -> bool:
         """Read a message of the events' socket and forget it; whether there was one."""
@@ -311,7 +354,7 @@ class Netlink:
             return True  # again
 
     def _take(self, message: Message) -> bool:
-        """Note a link or an address; whether that was one."""
+        """Note a link or an address; whether that was one, and another than is known."""
         if message.kind in (rtnetlink.NEWLINK, rtnetlink.DELLINK):
             link = rtnetlink.link(message)
             return link is not None and self._take_link(link, gone=message.kind == rtnetlink.DELLINK)
@@ -322,25 +365,30 @@ class Netlink:
         return False
 
     def _take_link(self, link: LinkNews, *, gone: bool) -> bool:
+        known = self._interfaces.get(link.interface)
         if gone:
             self._interfaces.pop(link.interface, None)
+        elif known and (known.name, known.flags, known.mtu) == (link.name, link.flags, link.mtu):
+            return False  # the kernel counts, or a part of it is told something
         else:
-            known = self._interfaces.get(link.interface)
             addresses, six = (known.addresses, known.six) if known else ({}, set())
             self._interfaces[link.interface] = _Interface(link.name, link.flags, link.mtu, addresses, six)
+        if known is None or gone or known.name != link.name:
+            self._tunnels = None
         return True
 
     def _take_address(self, address: AddressNews, *, gone: bool) -> bool:
         known = self._interfaces.get(address.interface)
         if known is None:
             return False
+        before = dict(known.addresses), set(known.six)
         if isinstance(address.local, IPv6Address):
             (known.six.discard if gone else known.six.add)(address.local)
         elif gone:
             known.addresses.pop(address.local, None)
         elif isinstance(address.peer, IPv4Interface):
             known.addresses[address.local] = address.peer
-        return True
+        return before != (known.addresses, known.six)
 
 
 def _socket(groups: int) -> socket.socket:

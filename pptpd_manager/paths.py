@@ -7,7 +7,7 @@ from ipaddress import IPv4Address
 
 from pptpd_manager import routes
 from pptpd_manager.netlink import Netlink
-from pptpd_manager.routes import Path, Route
+from pptpd_manager.routes import PROTOCOL, Path, Route
 
 
 class Paths:
@@ -15,6 +15,9 @@ class Paths:
 
     def __init__(self, netlink: Netlink, guarding: Callable[[], bool]) -> None:
         self._netlink, self._guarding = netlink, guarding
+        self._table: list[Route] = []  # as last looked into, ...
+        self._others: list[Route] = []  # ... without what is ours or leads into tunnels, ...
+        self._found: dict[IPv4Address, Path | None] = {}  # ... and what was found there
         self._by_rules: set[str] = set()  # tunnels whose server is reached by more than the main table
 
     def to(self, address: IPv4Address) -> Path | None:
@@ -27,8 +30,20 @@ class Paths:
     def by_table(self, address: IPv4Address, table: list[Route] | None = None) -> Path | None:
         """The way to address by the main table alone, without our routes and tunnels. table: it, read already."""
         table = self._netlink.table() if table is None else table
-        path = routes.lookup(address, table, self._netlink.tunnel_indexes())
+        path = self._lookup(address, table)
         return self._netlink.located(path) if path else None
+
+    def _lookup(self, address: IPv4Address, table: list[Route]) -> Path | None:
+        """routes.lookup() of the table, which mostly has not changed since the last time."""
+        tunnels = self._netlink.tunnel_indexes()
+        if table is not self._table:
+            others = [route for route in table if route.protocol != PROTOCOL and route.interface not in tunnels]
+            if others != self._others:
+                self._found.clear()
+            self._table, self._others = table, others
+        if address not in self._found:
+            self._found[address] = routes.lookup(address, self._others, tunnels)
+        return self._found[address]
 
     def out(self) -> Path | None:
         """The way of the default route; None as of to()."""

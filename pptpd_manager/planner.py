@@ -20,6 +20,7 @@ one depend on the other. A closer route into a tunnel does: a server may be reac
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Network
@@ -43,7 +44,9 @@ DEFAULT_METRIC = 50  # NetworkManager's metric of a VPN's default route
 GUARD_PRIORITY = 30000  # after the rules of tunnels with a table of their own, and before the main table's 32766
 _STEP = 4  # of priorities from one prefix length to the next
 
-Place = tuple[int, Prefix, int]  # table, prefix, metric: one route of ours at most
+Place = tuple[
+    int, int, int, int, int
+]  # table, prefix (its version, address, length), metric: one route of ours at most
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ class Plan:
     routes: frozenset[Route] = frozenset()
     rules: frozenset[Rule] = frozenset()
 
-    @property
+    @functools.cached_property
     def all(self) -> frozenset[Route | Rule]:
         """All of it."""
         return self.routes | self.rules
@@ -78,20 +81,103 @@ def plan(wants: Sequence[Want], table: Iterable[Route]) -> dict[str, Plan]:
 
     table: the main table's routes, for the metric that wins over other default routes.
     """
-    metrics = _Metrics(wants, table)
-    taken: set[Place] = set()
-    guarded = {prefix for want in wants for table, prefix in _guarded_places(want) if table == GUARD_TABLE}
-    hiders = {want.config.name for want in wants if _hides(want)}
-    closer = [(want.config.name, prefix) for want in wants for prefix in _some(want.config)] if hiders else []
-    peers = {want.link.peer for want in wants if want.link}
-    found = {}
-    for order, want in enumerate(wants):
-        inside = [route for route in _inside(want, metrics, guarded) if _first(route, taken)]
-        hidden = len(hiders) > (want.config.name in hiders)
-        through = [prefix for name, prefix in closer if name != want.config.name] if hidden else []
-        routes = inside + _barred(want) + _to_servers(want, hidden, through, peers)
-        found[want.config.name] = Plan(frozenset(routes), frozenset(_rules(want, order) + _guards(want)))
-    return found
+    return Planner().plan(wants, table)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What is planned for a tunnel. places: of inside, which another tunnel may have taken; near: see Planner."""
+
+    want: Want
+    order: int
+    near: tuple[bool, ...]
+    inside: tuple[Route, ...]
+    places: tuple[Place, ...]
+    beside: tuple[Route, ...]
+    rules: frozenset[Rule]
+
+
+class Planner:
+    """Plans as plan() does. What has not changed since the last time is not planned anew: it is the same object.
+
+    A tunnel's plan depends on its own want, on what is shared by all, and on which of its servers have the address of
+    a link's other end (near).
+    """
+
+    def __init__(self) -> None:
+        self._shared: _Shared | None = None
+        self._parts: dict[str, _Part] = {}
+        self._guarded: dict[str, tuple[Want, frozenset[Prefix]]] = {}
+        self._plans: dict[str, tuple[_Part, tuple[bool, ...], Plan]] = {}
+
+    def plan(self, wants: Sequence[Want], table: Iterable[Route]) -> dict[str, Plan]:
+        """What each tunnel wants, by its name."""
+        others = tuple(route for route in table if not route.prefix.prefixlen and route.protocol != PROTOCOL)
+        configs = tuple(want.config for want in wants)
+        hiders = frozenset(want.config.name for want in wants if _hides(want))
+        key = (configs, others, self._all_guarded(wants), hiders)
+        if self._shared is None or self._shared.key != key:
+            self._shared, self._parts = _Shared(wants, *key), {}
+        peers = {want.link.peer for want in wants if want.link}
+        before, self._parts = self._parts, {}
+        for order, want in enumerate(wants):
+            name, near = want.config.name, tuple(address in peers for address, _ in want.servers)
+            known = before.get(name)
+            same = known and (known.want, known.order, known.near) == (want, order, near)
+            self._parts[name] = known if known and same else self._shared.part(want, order, near)
+        return self._together()
+
+    def _all_guarded(self, wants: Sequence[Want]) -> frozenset[Prefix]:
+        """The prefixes in GUARD_TABLE."""
+        before, self._guarded = self._guarded, {}
+        for want in wants:
+            if want.guarded:
+                known = before.get(want.config.name)
+                if known is None or known[0] != want:
+                    places = _guarded_places(want)
+                    known = want, frozenset(prefix for table, prefix in places if table == GUARD_TABLE)
+                self._guarded[want.config.name] = known
+        return frozenset[Prefix]().union(*(prefixes for _, prefixes in self._guarded.values()))
+
+    def _together(self) -> dict[str, Plan]:
+        """The parts without routes in a place that a tunnel before has one in."""
+        taken: set[Place] = set()
+        before, self._plans = self._plans, {}
+        for name, part in self._parts.items():
+            free = tuple(_first(place, taken) for place in part.places)
+            known = before.get(name)
+            if known is None or known[0] is not part or known[1] != free:
+                inside = (route for route, first in zip(part.inside, free, strict=True) if first)
+                known = part, free, Plan(frozenset((*inside, *part.beside)), part.rules)
+            self._plans[name] = known
+        return {name: made for name, (_, _, made) in self._plans.items()}
+
+
+class _Shared:
+    """What all tunnels' plans depend on. key: what it was made of."""
+
+    def __init__(
+        self,
+        wants: Sequence[Want],
+        configs: tuple[TunnelConfig, ...],
+        others: tuple[Route, ...],
+        guarded: frozenset[Prefix],
+        hiders: frozenset[str],
+    ) -> None:
+        """others: the main table's default routes that are not ours; hiders: tunnels that hide others' servers."""
+        self.key = (configs, others, guarded, hiders)
+        self._metrics, self._guarded, self._hiders = _Metrics(wants, others), guarded, hiders
+        self._closer = [(config.name, prefix) for config in configs for prefix in _some(config)] if hiders else []
+
+    def part(self, want: Want, order: int, near: tuple[bool, ...]) -> _Part:
+        """What is planned for the tunnel. order: its place in the file."""
+        name = want.config.name
+        inside = _inside(want, self._metrics, self._guarded)
+        hidden = len(self._hiders) > (name in self._hiders)
+        through = [prefix for other, prefix in self._closer if other != name] if hidden else []
+        beside = _barred(want) + _to_servers(want, hidden, through, near)
+        rules = frozenset(_rules(want, order) + _guards(want))
+        return _Part(want, order, near, tuple(inside), tuple(map(_place_of, inside)), tuple(beside), rules)
 
 
 def needs_table(config: TunnelConfig, server: IPv4Address | None) -> bool:
@@ -100,9 +186,13 @@ def needs_table(config: TunnelConfig, server: IPv4Address | None) -> bool:
     return config.default_route or config.guard or covered
 
 
-def _first(route: Route, taken: set[Place]) -> bool:
+def _place_of(route: Route) -> Place:
+    prefix = route.prefix
+    return route.table, prefix.version, int(prefix.network_address), prefix.prefixlen, route.metric
+
+
+def _first(place: Place, taken: set[Place]) -> bool:
     """Whether no other tunnel before has a route in that place; takes it."""
-    place = (route.table, route.prefix, route.metric)
     if place in taken:
         return False
     taken.add(place)
@@ -132,10 +222,9 @@ def _table(config: TunnelConfig, entry: RouteEntry) -> int:
 class _Metrics:
     """The metric of each entry that does not give one: the earlier in the file, the better."""
 
-    def __init__(self, wants: Sequence[Want], table: Iterable[Route]) -> None:
-        self._others = [
-            route for route in table if route.prefix in (EVERYTHING, EVERYTHING_6) and route.protocol != PROTOCOL
-        ]
+    def __init__(self, wants: Sequence[Want], others: Iterable[Route]) -> None:
+        """others: default routes of others in the main table."""
+        self._others = others
         self._rivals: dict[tuple[int, Prefix], list[str]] = {}
         for want in wants:
             for entry in entries(want.config):
@@ -211,22 +300,21 @@ def _some(config: TunnelConfig) -> list[Prefix]:
     return [prefix for table, prefix in places if table == MAIN_TABLE and prefix.prefixlen]
 
 
-def _to_servers(
-    want: Want, hidden: bool, through: Collection[Prefix], peers: Collection[IPv4Address | None]
-) -> list[Route]:
+def _to_servers(want: Want, hidden: bool, through: Collection[Prefix], near: Sequence[bool]) -> list[Route]:
     """The ways to the servers that the tunnel, its guard or the address of a link's other end would hide.
 
     hidden: or another tunnel's default route would; through: closer prefixes of other tunnels, which may lead there.
-    peers: of all links; the kernel makes a route to each, and a server chooses its own.
+    near: of each server, whether a link's other end has its address; the kernel makes a route to each of these, and a
+    server chooses its own.
     """
     hiding = [_place(want.config, entry) for entry in entries(want.config)]
     found = set()
-    for address, path in want.servers:
+    for (address, path), is_near in zip(want.servers, near, strict=True):
         tables = {table for table, prefix in hiding if address in prefix and prefix.prefixlen >= path.length}
         inside = any(address in prefix and prefix.prefixlen > path.length for prefix in through)
         if hidden and not inside and not path.length:
             tables.add(MAIN_TABLE)
-        if address in peers:
+        if is_near:
             tables.add(MAIN_TABLE)
         way = Route(IPv4Network(address), path.interface, path.gateway, source=path.source, onlink=path.onlink)
         found |= {replace(way, table=table) for table in tables}

@@ -77,6 +77,10 @@ class Route:
             on_link = self.gateway is None and self.kind is Kind.UNICAST
             object.__setattr__(self, "scope", SCOPE_LINK if on_link else SCOPE_UNIVERSE)
 
+    def __hash__(self) -> int:
+        """Of what tells most of them apart, and worked out once: there are many, often looked for in sets."""
+        return _kept_hash(self, int(self.prefix.network_address), self.interface, self.metric, self.table)
+
     def __str__(self) -> str:
         """As ip-route(8) has it, without the interface."""
         words = [str(self.prefix)] if self.kind is Kind.UNICAST else ["unreachable", str(self.prefix)]
@@ -102,6 +106,10 @@ class Rule:
     uids: tuple[int, int] | None = None
     suppress: int | None = None
     protocol: int = PROTOCOL
+
+    def __hash__(self) -> int:
+        """As of a route."""
+        return _kept_hash(self, self.version, self.priority, self.destination)
 
     def __str__(self) -> str:
         """As ip-rule(8) has it."""
@@ -140,6 +148,14 @@ class Path:
     def __str__(self) -> str:
         via = _via(self.gateway, 4) if self.gateway else "on the link"
         return f"{via} from {self.local}" if self.local else via
+
+
+def _kept_hash(item: object, *parts: object) -> int:
+    """The hash of parts, which are of a value that does not change, kept with it."""
+    kept: int | None = item.__dict__.get("_hash")
+    if kept is None:
+        kept = item.__dict__["_hash"] = hash(parts)
+    return kept
 
 
 def _via(gateway: Address, version: int) -> str:

@@ -65,6 +65,7 @@ _HEADER, _ATTRIBUTE, _RTMSG, _NEXT_HOP, _IFINFOMSG, _IFADDRMSG, _CACHE_INFO = ma
     struct.Struct, ("=IHHII", "=HH", "=BBBBBBBBI", "=HBBi", "=BxHiII", "=BBBBI", "=IIi")
 )
 _U16, _U32, _ERRNO = map(struct.Struct, ("=H", "=I", "=i"))
+_INDEX = struct.Struct("=4xI")  # in an ifinfomsg and in an ifaddrmsg
 _RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY, _RTA_PREFSRC, _RTA_METRICS, _RTA_MULTIPATH = 1, 4, 5, 6, 7, 8, 9
 _RTA_CACHEINFO, _RTA_TABLE, _RTA_VIA, _RTAX_MTU = 12, 15, 18, 2
 _IFLA_IFNAME, _IFLA_MTU, _IFA_ADDRESS, _IFA_LOCAL = 3, 4, 1, 2  # linux/if_link.h, linux/if_addr.h
@@ -75,11 +76,17 @@ _VERSIONS = {int(family): version for version, family in FAMILIES.items()}
 
 
 class Message(NamedTuple):
-    """A message as it came; data: all of it, the header too."""
+    """A message as it came; data: all of it, the header too. port: of the socket whose request it follows from."""
 
     kind: int
     sequence: int
     data: bytes
+    port: int = 0
+
+    @property
+    def body(self) -> bytes:
+        """What comes after the header."""
+        return self.data[_HEADER.size :]
 
 
 class LinkNews(NamedTuple):
@@ -107,9 +114,9 @@ def messages(data: bytes) -> Iterator[Message]:
     """The messages in received bytes. netlink(7)."""
     at = 0
     while at + _HEADER.size <= len(data):
-        length, kind, _, sequence, _ = _HEADER.unpack_from(data, at)
+        length, kind, _, sequence, port = _HEADER.unpack_from(data, at)
         length = max(length, _HEADER.size)
-        yield Message(kind, sequence, data[at : at + length])
+        yield Message(kind, sequence, data[at : at + length], port)
         at += length + 3 & ~3
 
 
@@ -254,6 +261,11 @@ def link(message: Message) -> LinkNews | None:
     return LinkNews(index, name, flags, _number(found.get(_IFLA_MTU)))
 
 
+def interface(message: Message) -> int:
+    """The index of the interface that a message of links or addresses is about."""
+    return int(_INDEX.unpack_from(message.data, _HEADER.size)[0])
+
+
 def address(message: Message) -> AddressNews | None:
     """What it tells of an address; None if that is neither IPv4 nor IPv6."""
     family, length, flags, _, index = _IFADDRMSG.unpack_from(message.data, _HEADER.size)
@@ -287,6 +299,12 @@ def route(message: Message) -> Route | None:
         _number(_attributes(found.get(_RTA_METRICS, b""), 0).get(_RTAX_MTU)),
         bool(flags & _ONLINK),
     )
+
+
+def origin(message: Message) -> tuple[int, int]:
+    """The protocol of a route of any kind, and its interface; 0: it has none, or several."""
+    found = _attributes(message.data, _HEADER.size + _RTMSG.size, _RTA_OIF)
+    return int(_RTMSG.unpack_from(message.data, _HEADER.size)[5]), _number(found.get(_RTA_OIF))
 
 
 def expires(message: Message) -> bool:

@@ -34,14 +34,15 @@ class Watched:
     """A Netlink that counts its calls."""
 
     def __init__(self) -> None:
-        self.links_changed = self.routes_changed = 0
+        self.links_changed = self.routes_changed = self.beyond = 0
         self.netlink = Netlink(self._on_links, self._on_routes)
 
     def _on_links(self) -> None:
         self.links_changed += 1
 
-    def _on_routes(self) -> None:
+    def _on_routes(self, beyond: bool) -> None:
         self.routes_changed += 1
+        self.beyond += beyond
 
     def settle(self) -> None:
         """Take in every event that the kernel has sent."""
@@ -146,7 +147,7 @@ def test_links_that_were_there_before() -> None:
     index = veth("pptp-a")
     ip("address add 10.9.0.2 peer 10.9.0.1/32 dev pptp-a", "link set pptp-a mtu 1400")
     veth("other", "192.0.2.2/24")
-    found = Netlink(pytest.fail, pytest.fail)
+    found = Netlink(pytest.fail, lambda _beyond: pytest.fail())
     link = Link(index, "pptp-a", True, 1400, address("10.9.0.2"), address("10.9.0.1"))
     assert found.links() == {"pptp-a": link}
     assert link.usable
@@ -249,6 +250,38 @@ def test_route_changes_are_told(watched: Watched) -> None:
     ip("route delete 203.0.113.0/24")
     turn(lambda: watched.routes_changed == told + 2, "a route that went")
     assert watched.links_changed == links
+
+
+def test_what_we_do_ourselves_is_no_news(watched: Watched) -> None:
+    index = veth("pptp-a", "10.9.0.2/32")
+    watched.settle()
+    told = watched.routes_changed
+    items: list[Route | Rule] = [Route(net("192.168.10.0/24"), index), Rule(4, 17200, 1000, source=net("10.1.0.0/16"))]
+    assert watched.netlink.apply(items, []) == [] and watched.netlink.ours() == items
+    watched.settle()
+    assert watched.routes_changed == told
+    ip("route delete 192.168.10.0/24", "rule delete priority 17200")
+    turn(lambda: watched.routes_changed > told, "somebody else's change")
+    assert watched.netlink.ours() == []
+
+
+def test_what_happens_to_tunnels_is_not_beyond_them(watched: Watched) -> None:
+    ip("tuntap add dev pptp-a mode tun", "tuntap add dev ppp0 mode tun")
+    ip("address add 10.9.0.2 peer 10.9.0.1/32 dev pptp-a", "link set pptp-a up", "route add 10.0.0.0/8 dev pptp-a")
+    watched.settle()
+    told = watched.links_changed, watched.routes_changed
+    assert min(told) > 0 and watched.beyond == 0
+    ip("link set pptp-a alias office")
+    watched.settle()
+    assert (watched.links_changed, watched.routes_changed) == told, "nothing of it is of interest"
+    ip("link set pptp-a down", "link delete pptp-a")
+    watched.settle()
+    assert watched.links_changed > told[0] and watched.beyond == 0
+    for line in ("link set ppp0 up", "address add 10.8.0.2/24 dev ppp0", "rule add from 10.8.0.0/24 lookup 100"):
+        before = watched.beyond
+        ip(line)
+        watched.settle()
+        assert watched.beyond > before, line
 
 
 def test_online(watched: Watched) -> None:
@@ -607,7 +640,7 @@ def test_garbage_is_not_looked_for_while_packets_wait(caplog: pytest.LogCaptureF
     """But again afterwards, also when what was called has a bug."""
     found: list[bool] = []
 
-    def fail() -> None:
+    def fail(_beyond: bool) -> None:
         found.append(gc.isenabled())
         raise ValueError
 

@@ -436,3 +436,28 @@ def test_the_way_to_the_server_is_added_before_what_would_swallow_it_and_removed
     rule = Rule(4, 5, GUARD_TABLE)
     assert planner.changes({everything, TO_SERVER, rule}, []) == ([TO_SERVER, everything, rule], [])
     assert planner.changes(frozenset(), [TO_SERVER, everything, rule]) == ([], [rule, everything, TO_SERVER])
+
+
+def test_what_has_not_changed_is_not_planned_anew() -> None:
+    wants = [Want(CONFIG, LINK), Want(OTHER, replace(LINK, index=8), ((OTHER_SERVER, PATH),))]
+    remembering = planner.Planner()
+    first = remembering.plan(wants, TABLE)
+    assert first == planner.plan(wants, TABLE)
+    again = remembering.plan([replace(want) for want in wants], TABLE)
+    assert all(again[name] is first[name] for name in first)
+    down = [replace(wants[0], link=None), wants[1]]
+    after = remembering.plan(down, TABLE)
+    assert after == planner.plan(down, TABLE) and after["home"] is first["home"]
+    for changed in (
+        [replace(wants[0], guarded=True), wants[1]],
+        [replace(wants[0], config=FULL), wants[1]],
+        [replace(wants[0], link=replace(LINK, peer=OTHER_SERVER)), wants[1]],
+        [wants[1], wants[0]],
+        [wants[0], replace(wants[1], config=replace(OTHER, routes=CONFIG.routes))],
+        [wants[1]],
+        wants,
+    ):
+        assert remembering.plan(changed, TABLE) == planner.plan(changed, TABLE)
+    for table in ([], TABLE):
+        full = [replace(wants[0], config=FULL), wants[1]]
+        assert remembering.plan(full, table) == planner.plan(full, table)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pptpd_manager import VERSION
+from pptpd_manager.ctl.terminal import width
 
 CONFIGURATION = "/etc/pptp-manager.yaml"
 LOG_LINES = 10  # of the journal, in a status
@@ -18,7 +19,10 @@ connected; 6 timed out; 7 no manager; 130 interrupted. See pptpctl(1)."""
 def parser() -> argparse.ArgumentParser:
     """The grammar. In what it parses, `command` is the name of a module of this package, '-' and all ("list")."""
     top = argparse.ArgumentParser(
-        prog="pptpctl", description="See and control the PPTP tunnels of pptp-manager.", epilog=EPILOG
+        prog="pptpctl",
+        description="See and control the PPTP tunnels of pptp-manager.",
+        epilog=EPILOG,
+        formatter_class=_Help,
     )
     top.add_argument("--version", action="version", version=f"pptpctl {VERSION}")
     top.add_argument("--json", action="store_true", help="as JSON, see pptpctl(1)")
@@ -26,7 +30,9 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(metavar="COMMAND", title="commands", parser_class=_Mixed)
 
     def command(name: str, text: str, *, json: bool = False) -> argparse.ArgumentParser:
-        added = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+        added = commands.add_parser(
+            name, help=text, description=f"{text[0].upper()}{text[1:]}.", formatter_class=_Help
+        )
         added.set_defaults(command=name)
         if json:
             # SUPPRESS: without it the default of the command would undo a --json before the command.
@@ -37,6 +43,13 @@ def parser() -> argparse.ArgumentParser:
     _acting(command)
     _finding(command)
     return top
+
+
+class _Help(argparse.HelpFormatter):
+    """As wide as the terminal. One is made for every argument, help or not, and would import shutil for that."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=width() - 2)
 
 
 class _Mixed(argparse.ArgumentParser):

@@ -9,7 +9,8 @@ from typing import Any
 from gi.repository import Gio, GLib
 
 from pptpd_manager import errors
-from pptpd_manager.ctl.bus import MANAGER, NAME, PATH, PROPERTIES, TUNNEL, Bus, lost, told
+from pptpd_manager.ctl.bus import Bus, lost, told
+from pptpd_manager.ctl.calls import MANAGER, NAME, PATH, PROPERTIES, TUNNEL
 from pptpd_manager.ctl.exits import Exit
 from pptpd_manager.ctl.loop import Loop
 from pptpd_manager.ctl.progress import Course

@@ -8,7 +8,8 @@ from gi.repository import Gio, GLib
 
 from pptpd_manager import errors
 from pptpd_manager.ctl.agents import Agents
-from pptpd_manager.ctl.bus import NAME, Bus
+from pptpd_manager.ctl.bus import Bus
+from pptpd_manager.ctl.calls import NAME
 from pptpd_manager.ctl.loop import Loop
 
 _ASK = Gio.DBusCallFlags.ALLOW_INTERACTIVE_AUTHORIZATION

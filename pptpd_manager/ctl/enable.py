@@ -9,8 +9,8 @@ from gi.repository import GLib
 
 from pptpd_manager.ctl import authorized
 from pptpd_manager.ctl.agents import Agents, agents
-from pptpd_manager.ctl.attempt import LOOK_SECONDS
-from pptpd_manager.ctl.bus import MANAGER, PATH, Bus, told, words
+from pptpd_manager.ctl.bus import Bus, told, words
+from pptpd_manager.ctl.calls import MANAGER, PATH
 from pptpd_manager.ctl.exits import CtlError, Exit
 from pptpd_manager.ctl.up import act
 from pptpd_manager.labels import SYSTEMD, SYSTEMD_PATH, unit_name
@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace) -> Exit:
 
 def _find(bus: Bus, name: str) -> None:
     """Raises CtlError if there is no such tunnel."""
-    bus.call(PATH, MANAGER + ".GetTunnel", "(s)", name, seconds=LOOK_SECONDS, start=True)
+    bus.call(PATH, MANAGER + ".GetTunnel", name, start=True)
 
 
 def _lines(name: str, changes: list[Change], *, enable: bool) -> list[str]:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from pptpd_manager.ctl.quantities import rfc3339
 from pptpd_manager.ctl.record import Json
@@ -23,8 +23,7 @@ FIELDS = (
 )
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """One. time: microseconds since 1970; unit: whose process wrote it; about: the unit that systemd's is about."""
 
     time: int

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import select
-import subprocess
 import sys
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
-from typing import IO
+from signal import SIGKILL, SIGPIPE
+from typing import IO, Any
 
 from pptpd_manager.ctl import entry
 from pptpd_manager.ctl.entry import Entry, Ours
@@ -76,17 +76,27 @@ def _output(
     """The lines of a journalctl, which ends with the generator."""
     words = ["journalctl", "--output=json", f"--output-fields={','.join(entry.FIELDS)}", "--all", "--no-pager"]
     command = [*words, *options, *entry.matches(tunnel, unit_name(tunnel))]
+    output, complaints = os.pipe(), os.pipe()
+    files: list[tuple[Any, ...]] = [(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)]
+    files += [(os.POSIX_SPAWN_DUP2, pipe[1], number) for number, pipe in ((1, output), (2, complaints))]
     try:
-        child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        # Not subprocess: it takes as long to import as journalctl to start.
+        child = os.posix_spawnp(command[0], command, os.environ, file_actions=files, setsigdef=[SIGPIPE])
     except OSError as error:
         raise CtlError(Exit.PROBLEM, f"journalctl cannot be run: {error.strerror}") from None
-    with child:
-        assert child.stdout and child.stderr
+    finally:
+        os.close(output[1])
+        os.close(complaints[1])
+    with open(output[0], "rb") as lines, open(complaints[0], errors="replace") as said:
+        ended = False
         try:
-            yield from read(child.stdout)
-            _judge(child.wait(), child.stderr.read().decode(errors="replace"))
+            yield from read(lines)
+            status, ended = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), True
+            _judge(status, said.read())
         finally:
-            child.kill()
+            if not ended:
+                os.kill(child, SIGKILL)
+                os.waitpid(child, 0)
 
 
 def _judge(status: int, complaint: str) -> None:

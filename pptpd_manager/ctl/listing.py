@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pptpd_manager.ctl import notices, quantities, record, states
-from pptpd_manager.ctl.bus import MANAGER, PATH, Bus
+from pptpd_manager.ctl.calls import MANAGER, PATH
 from pptpd_manager.ctl.exits import Exit
+from pptpd_manager.ctl.look import look
 from pptpd_manager.ctl.terminal import Style, columns, cut, pad, printable, widths
 from pptpd_manager.ctl.unit import Systemd
 from pptpd_manager.ctl.wording import addresses, next_attempt, unencrypted
@@ -26,7 +27,7 @@ Row = tuple[str, ...]
 
 def run(arguments: argparse.Namespace) -> Exit:
     """The command."""
-    bus = Bus()
+    bus = look()
     if arguments.names:
         for name, _, _ in bus.call(PATH, MANAGER + ".ListTunnels"):
             print(name)

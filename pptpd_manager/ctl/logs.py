@@ -8,9 +8,10 @@ import sys
 from collections import deque
 
 from pptpd_manager.ctl import entry, journalctl, record
-from pptpd_manager.ctl.bus import MANAGER, PATH, Bus, unknown
+from pptpd_manager.ctl.calls import MANAGER, PATH, unknown
 from pptpd_manager.ctl.entry import Entry
 from pptpd_manager.ctl.exits import CtlError, Exit
+from pptpd_manager.ctl.look import look
 from pptpd_manager.ctl.terminal import Style
 
 FOLLOWED = 10  # entries from before, as journalctl has it
@@ -49,7 +50,7 @@ def _show(each: Entry, style: Style, json: bool) -> None:
 def _check(name: str) -> None:
     """Raises CtlError if there is no such tunnel. Without a manager any name will do: its log is there."""
     try:
-        names = [name for name, _, _ in Bus().call(PATH, MANAGER + ".ListTunnels")]
+        names = [name for name, _, _ in look().call(PATH, MANAGER + ".ListTunnels")]
     except CtlError as error:
         if error.status is not Exit.NO_MANAGER:
             raise

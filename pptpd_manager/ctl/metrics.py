@@ -7,8 +7,8 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pptpd_manager.ctl.bus import Bus
 from pptpd_manager.ctl.exits import CtlError, Exit
+from pptpd_manager.ctl.look import look
 from pptpd_manager.ctl.terminal import printable
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> Exit:
 def _look() -> tuple[measures.Properties | None, Sequence[measures.Properties]]:
     """The manager's properties and the tunnels'; None: it does not run, or does not answer."""
     try:
-        bus = Bus()
+        bus = look()
         return bus.manager(), list(bus.tunnels().values())
     except CtlError as error:
         if error.status is Exit.NO_MANAGER:

@@ -10,7 +10,8 @@ from typing import Any
 from gi.repository import Gio, GLib
 
 from pptpd_manager.ctl import happenings, quantities, record
-from pptpd_manager.ctl.bus import MANAGER, NAME, OBJECTS, PATH, PROPERTIES, TUNNEL, Bus, NotRunning, told, unknown
+from pptpd_manager.ctl.bus import Bus, told
+from pptpd_manager.ctl.calls import MANAGER, NAME, OBJECTS, PATH, PROPERTIES, TUNNEL, NotRunning, unknown
 from pptpd_manager.ctl.exits import CtlError, Exit
 from pptpd_manager.ctl.happenings import Properties
 from pptpd_manager.ctl.loop import Loop

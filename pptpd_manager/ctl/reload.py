@@ -10,7 +10,8 @@ from gi.repository import Gio, GLib
 from pptpd_manager import errors
 from pptpd_manager.ctl import authorized
 from pptpd_manager.ctl.agents import agents
-from pptpd_manager.ctl.bus import MANAGER, PATH, Bus, NotRunning, told
+from pptpd_manager.ctl.bus import Bus, told
+from pptpd_manager.ctl.calls import MANAGER, PATH, NotRunning
 from pptpd_manager.ctl.exits import CtlError, Exit
 from pptpd_manager.ctl.terminal import Style, printable
 

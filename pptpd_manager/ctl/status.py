@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pptpd_manager.ctl import entry, journalctl, notices, quantities, record, states
-from pptpd_manager.ctl.bus import Bus
 from pptpd_manager.ctl.entry import Entry
 from pptpd_manager.ctl.exits import CtlError, Exit
+from pptpd_manager.ctl.look import look
 from pptpd_manager.ctl.terminal import Style, printable
 from pptpd_manager.ctl.unit import Systemd, Unit
 from pptpd_manager.ctl.wording import addresses, name_servers, next_attempt, unencrypted
@@ -28,7 +28,7 @@ Fact = tuple[str, str, str]  # label, text, colour or ""
 
 def run(arguments: argparse.Namespace) -> Exit:
     """The command."""
-    bus = Bus()
+    bus = look()
     manager, tunnels = bus.manager(), bus.named(arguments.names)
     logs = {name: _log(name, arguments.lines) for name in tunnels}
     systemd = Systemd(bus)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
+import sys
 import unicodedata
 from collections.abc import Sequence
 from typing import TextIO
 
 _CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
+USUAL = 80  # columns of a terminal that does not tell
 WIDE = 1 << 16  # columns of what is no terminal: nothing is cut there
 
 
@@ -21,13 +22,24 @@ class Style:
         # As systemd judges it: what the locale of the environment is in.
         locale = next(filter(None, map(os.environ.get, ("LC_ALL", "LC_CTYPE", "LANG"))), "")
         self.signs = locale.lower().replace("-", "").endswith("utf8")
-        self.width = shutil.get_terminal_size().columns if stream.isatty() else WIDE
+        self.width = width() if stream.isatty() else WIDE
 
     def paint(self, text: str, *kinds: str) -> str:
         """text in these kinds: bold, dim, red, green, yellow, cyan."""
         if not (self.colour and text and kinds):
             return text
         return f"\033[{';'.join(_CODES[kind] for kind in kinds)}m{text}\033[0m"
+
+
+def width() -> int:
+    """The terminal's columns, as shutil.get_terminal_size(): without what else shutil brings, compressors."""
+    wanted = os.environ.get("COLUMNS", "")
+    if wanted.isdecimal() and int(wanted) > 0:
+        return int(wanted)
+    try:
+        return os.get_terminal_size(sys.__stdout__.fileno() if sys.__stdout__ else 1).columns or USUAL
+    except (OSError, ValueError):
+        return USUAL
 
 
 def columns(text: str) -> int:

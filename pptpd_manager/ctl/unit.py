@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from gi.repository import Gio, GLib
-
-from pptpd_manager.ctl.bus import PROPERTIES, Bus, lost
+from pptpd_manager.ctl.calls import PROPERTIES, Calls, Refused
 from pptpd_manager.labels import SYSTEMD, SYSTEMD_PATH, unit_path
 
 SECONDS = 2.0  # for an answer that one can do without
@@ -22,12 +20,12 @@ class Unit(NamedTuple):
 class Systemd:
     """Asks systemd about units; not any more once it has not answered, or a look would take that long for each."""
 
-    def __init__(self, bus: Bus) -> None:
+    def __init__(self, bus: Calls) -> None:
         self._bus, self._silent = bus, False
 
     def look(self, unit: str) -> Unit:
         """What there is to know of the unit of that name."""
-        state = self._ask(SYSTEMD_PATH, f"{SYSTEMD}.Manager", "GetUnitFileState", unit)
+        state = self._ask(SYSTEMD_PATH, f"{SYSTEMD}.Manager.GetUnitFileState", unit)
         return Unit(state, self.text(unit))
 
     def text(self, unit: str) -> str:
@@ -35,16 +33,14 @@ class Systemd:
 
         Without the last failure, which the manager tells itself.
         """
-        told = self._ask(unit_path(unit), PROPERTIES, "Get", f"{SYSTEMD}.Service", "StatusText")
+        told = self._ask(unit_path(unit), PROPERTIES + ".Get", f"{SYSTEMD}.Service", "StatusText")
         return told.partition(" Last: ")[0]
 
-    def _ask(self, path: str, interface: str, member: str, *words: str) -> str:
+    def _ask(self, path: str, method: str, *words: str) -> str:
         if self._silent:
             return ""
-        body, none, limit = GLib.Variant(f"({'s' * len(words)})", words), Gio.DBusCallFlags.NONE, round(SECONDS * 1000)
         try:
-            answer = self._bus.con.call_sync(SYSTEMD, path, interface, member, body, None, none, limit, None)
-        except GLib.Error as error:
-            self._silent = lost(error)
+            return str(self._bus.answer(SYSTEMD, path, method, *words, seconds=SECONDS, start=True)[0])
+        except Refused as error:
+            self._silent = error.lost
             return ""
-        return str(answer.unpack()[0])

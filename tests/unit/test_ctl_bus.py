@@ -6,7 +6,8 @@ import pytest
 from gi.repository import Gio
 
 from pptpd_manager import errors
-from pptpd_manager.ctl.bus import NOT_RUNNING, told
+from pptpd_manager.ctl.bus import told
+from pptpd_manager.ctl.calls import NOT_RUNNING
 from pptpd_manager.ctl.exits import Exit
 
 FREEDESKTOP = "org.freedesktop.DBus.Error."

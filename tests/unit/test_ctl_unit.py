@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
-from gi.repository import Gio, GLib
 
+from pptpd_manager.ctl.calls import Refused
 from pptpd_manager.ctl.unit import Systemd, Unit
 
 NO_REPLY, NO_UNIT = "org.freedesktop.DBus.Error.NoReply", "org.freedesktop.systemd1.NoSuchUnit"
@@ -17,11 +17,11 @@ NO_REPLY, NO_UNIT = "org.freedesktop.DBus.Error.NoReply", "org.freedesktop.syste
 def test_a_systemd_that_does_not_answer_is_asked_once(error: str, asked: int) -> None:
     calls: list[str] = []
 
-    def call_sync(*words: Any) -> GLib.Variant:
-        calls.append(words[3])
-        raise Gio.DBusError.new_for_dbus_error(error, "x")
+    def answer(*words: Any, **_more: Any) -> NoReturn:
+        calls.append(words[2])
+        raise Refused(error, "x")
 
-    bus: Any = SimpleNamespace(con=SimpleNamespace(call_sync=call_sync))
+    bus: Any = SimpleNamespace(answer=answer)
     systemd = Systemd(bus)
     assert [systemd.look(f"pptp@{name}.service") for name in ("a", "b")] == [Unit(), Unit()]
     assert len(calls) == asked

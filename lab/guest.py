@@ -16,7 +16,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import cache
 import cpu
+import kernel
 import rootfs
 import xstate
 from layer import lay
@@ -143,22 +145,29 @@ def furnish(work: Path, machine: Machine, root: Path, unit: str) -> None:
     layer = work / "layer"
     lay(GUEST_FILES, layer, root)
     project = work / "project"
-    install_project(project)
+    install_project(project, root)
     for tree in (project, *machine.trees):
         lay(tree, layer, root)
     (layer / "etc/systemd/system/multi-user.target.wants" / unit).symlink_to(f"/etc/systemd/system/{unit}")
 
 
-def install_project(tree: Path) -> None:
-    """Make tree, and `make install` the project into it. It stays empty while there is no Makefile."""
+# What every package does at its installation. $0: the root file system, whose Python it takes; $1: the project.
+COMPILE = """mount --bind "$1" "$0/mnt" &&
+    exec chroot "$0" python3 -m compileall -q -s /mnt -p / /mnt/usr/lib/pptp-manager/pptpd_manager"""
+
+
+def install_project(tree: Path, root: Path) -> None:
+    """Make tree, and install the project into it, for that root. It stays empty while there is no Makefile."""
     tree.mkdir()
     make = ["make", "--no-print-directory", "-C", str(SOURCE), "install", f"DESTDIR={tree}"]
     if not (SOURCE / "Makefile").exists():
         say(f"{SOURCE} has no Makefile: the guest goes without the project")
         return
-    done = subprocess.run(make, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    if done.returncode != 0:
-        raise LabError(f"{' '.join(make)} failed:\n{done.stdout}")
+    compile_all = ["unshare", "--mount", "sh", "-c", COMPILE, str(root), str(tree)]
+    for command in (make, compile_all):
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        if done.returncode != 0:
+            raise LabError(f"{' '.join(command)} failed:\n{done.stdout}")
 
 
 @contextmanager
@@ -166,8 +175,8 @@ def booted(
     work: Path, machine: Machine, root: Path, consoles: Sequence[str], keep: Sequence[int] = ()
 ) -> Iterator[Guest]:
     """A guest that was started, and is gone with all its processes at the end. keep: descriptors for it."""
-    kernel = [
-        "linux.uml",
+    uml = kernel.ensure()
+    arguments = [
         f"mem={machine.memory}",
         f"umid={work.name}",
         f"uml_dir={work}/uml/",
@@ -205,12 +214,13 @@ def booted(
     ]
     environment = {**os.environ, "TMPDIR": str(work)}
     if xstate.too_large():
-        environment["LD_PRELOAD"] = str(xstate.preload(rootfs.cache()))
+        environment["LD_PRELOAD"] = str(xstate.preload(cache.folder()))
     console = work / "console"
-    with cpu.claimed(rootfs.cache()) as number:
+    with cpu.claimed(cache.folder()) as number, cache.used(uml.folder):
         with console.open("wb") as log:
             process = subprocess.Popen(
-                [*command, "taskset", "--cpu-list", str(number), *kernel],
+                [*command, "taskset", "--cpu-list", str(number), *uml.command, *arguments],
+                cwd=uml.folder,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import host
-from lock import AT_ONCE, EXCLUSIVE, SHARED, locked
-from progress import LabError, say
+import cache
+import kernel
+import mirror
 
 PACKAGES = (
     "systemd",
@@ -138,15 +136,10 @@ INIT = Path(__file__).parent / "init"
 MACHINE_ID = "6c61620070707470206c616220677565"
 
 
-def cache() -> Path:
-    """Directory that holds the root file systems."""
-    return Path(os.environ.get("PPTP_LAB_CACHE", "/var/cache/pptp-manager-lab"))
-
-
-def key(suite: str) -> str:
+def key(suite: str, kernel_version: str) -> str:
     """Changes with all that the suite's root file system is made of, except the archive's own updates."""
     digest = hashlib.sha256()
-    for part in (suite, *PACKAGES, host.kernel_version()):
+    for part in (suite, *PACKAGES, kernel_version):
         digest.update(part.encode() + b"\0")
     for file in (Path(__file__), INIT):
         digest.update(file.read_bytes())
@@ -157,75 +150,29 @@ def key(suite: str) -> str:
 def used(suite: str) -> Iterator[Path]:
     """The root file system, built if absent; it is not removed by anybody as long as the context lasts."""
     root = ensure(suite)
-    with locked(root, SHARED):
+    with cache.used(root):
         yield root
 
 
 def ensure(suite: str) -> Path:
     """The suite's root file system, built now if the cache has none of this key."""
-    host.install(*host.PACKAGES)
-    root = cache() / f"{suite}-{key(suite)}"
-    if root.is_dir():
-        return root
-    cache().mkdir(parents=True, exist_ok=True)
-    lock = cache() / f"{suite}.lock"
-    lock.touch()
-    with locked(lock, EXCLUSIVE):
-        if not root.is_dir():  # somebody else may have built it while this one waited
-            build(suite, root)
-            remove_old(suite, root)
-    return root
+    modules = kernel.ensure().modules
+    return cache.ensure(suite, key(suite, modules.name), lambda root: build(suite, root, modules))
 
 
-def build(suite: str, root: Path) -> None:
-    """Make root complete or not at all."""
-    for leftover in cache().glob(f"{suite}.part.*"):
-        shutil.rmtree(leftover)
-    part = Path(tempfile.mkdtemp(prefix=f"{suite}.part.", dir=cache()))
-    try:
-        say(f"building the {suite} root file system in {cache()}")
-        bootstrap(suite, part / "root")
-        say("kernel modules, masks, init")
-        add_modules(part / "root")
-        configure(part / "root")
-        (part / "root").rename(root)
-        say(f"{suite} root file system ready")
-    finally:
-        shutil.rmtree(part)
-
-
-def bootstrap(suite: str, root: Path) -> None:
-    """A minimal Debian with PACKAGES in the directory root."""
-    command = [
-        "mmdebstrap",
-        "--mode=root",
+def build(suite: str, root: Path, modules: Path) -> None:
+    """A minimal Debian with PACKAGES in the folder root, which does not exist yet; modules: the kernel's."""
+    mirror.bootstrap(
+        suite,
+        root,
         "--variant=minbase",
-        "--format=directory",
-        "--aptopt=Apt::Install-Recommends false",
         f"--include={','.join(PACKAGES)}",
         f"--customize-hook={UNPACK}",
         f"--customize-hook={ARCHIVE}",
-        suite,
-        str(root),
-        host.mirror(),
-    ]
-    lines = []
-    with subprocess.Popen(command, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True) as process:
-        assert process.stderr is not None
-        for line in process.stderr:
-            lines.append(line)
-            if line.startswith("I: "):
-                say(f"  {line[3:].rstrip()}")
-    if process.returncode != 0:
-        raise LabError(f"mmdebstrap failed ({process.returncode}):\n{''.join(lines[-40:])}")
-
-
-def add_modules(root: Path) -> None:
-    """The modules of the kernel that will run this root."""
-    version = host.kernel_version()
-    target = root / "lib/modules" / version
-    shutil.copytree(host.MODULES / version, target, symlinks=True)
-    subprocess.run(["chroot", root, "depmod", "--all", version], check=True)
+    )
+    shutil.copytree(modules, root / "lib/modules" / modules.name, symlinks=True)
+    subprocess.run(["chroot", root, "depmod", "--all", modules.name], check=True)
+    configure(root)
 
 
 def configure(root: Path) -> None:
@@ -250,16 +197,3 @@ def configure(root: Path) -> None:
         (root / "lab" / folder).mkdir(parents=True)
     shutil.copy(INIT, root / "lab/init")
     (root / "lab/init").chmod(0o755)
-
-
-def remove_old(suite: str, current: Path) -> None:
-    """Remove the suite's root file systems of other keys, but for those that a guest is using."""
-    for old in cache().glob(f"{suite}-*"):
-        if old == current:
-            continue
-        try:
-            with locked(old, EXCLUSIVE | AT_ONCE):
-                say(f"removing {old.name}")
-                shutil.rmtree(old)
-        except BlockingIOError:
-            say(f"{old.name} is in use, left")

@@ -669,6 +669,6 @@ def test_nothing_of_a_refused_call_stays(bare: World, polkit: Polkit) -> None:
 
     turn()
     before = len(list(files.iterdir())), rules()
-    for _ in range(30):
+    for _ in range(10):
         turn()
     until(lambda: (len(list(files.iterdir())), rules()) == before, "as many as before")

@@ -28,6 +28,7 @@ from pptpd_manager.notify import Notify
 from pptpd_manager.optionfile import OptionFiles
 from pptpd_manager.passwords import Passwords
 from pptpd_manager.processes import Processes
+from pptpd_manager.processors import Processors
 from pptpd_manager.settings import Settings
 from pptpd_manager.timers import Timers
 from pptpd_manager.transient import Transient
@@ -77,6 +78,7 @@ class _Daemon:
             passwords=Passwords(transient, files, runtime),
             timers=timers,
             processes=Processes(),
+            processors=Processors(),
             readings=journal.Readings(),
             nft=self._nft,
             names=Names(self._con, transient, files, runtime),

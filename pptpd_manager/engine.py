@@ -20,6 +20,7 @@ from pptpd_manager.bounds import Bounds
 from pptpd_manager.callouts import Callouts
 from pptpd_manager.config import Config, TunnelConfig, interface_name
 from pptpd_manager.conntrack import untracked
+from pptpd_manager.departures import LOOK_SECONDS, Departures
 from pptpd_manager.diagnosis import Exit
 from pptpd_manager.events import Action, Event, Moment
 from pptpd_manager.failures import Failures
@@ -34,6 +35,7 @@ from pptpd_manager.passwords import Passwords
 from pptpd_manager.paths import Paths
 from pptpd_manager.planner import Planner, Want
 from pptpd_manager.processes import Processes
+from pptpd_manager.processors import Processors
 from pptpd_manager.reasons import Failure
 from pptpd_manager.resolver import resolve
 from pptpd_manager.routes import Kind, Path, Route, Rule
@@ -72,6 +74,7 @@ class Edges:
     passwords: Passwords
     timers: Timers
     processes: Processes
+    processors: Processors
     readings: journal.Readings
     nft: Nft
     callouts: Callouts
@@ -94,6 +97,8 @@ class Engine:
         self._stops: set[str] = set()  # ... and are to stop as soon as systemd begins with it
         self._halts = Counter[str]()  # how many orders to stop or restart a unit systemd has not answered yet
         self._stragglers = Stragglers(edges.units, edges.timers)
+        self._departures = Departures()
+        self._in_line = False  # somebody is, and the processors are looked at again and again
         self._adopting = True  # until then nobody knows which routes are wanted
         self._configuring = False  # until then only some of the tunnels have their new configuration
         self._asleep = False
@@ -128,6 +133,8 @@ class Engine:
         try:
             while self._queue:
                 self._turn(*self._queue.popleft())
+                self._depart()
+                self._rest()
         finally:
             self._turning = False
 
@@ -137,7 +144,7 @@ class Engine:
             before = self._made(name)
         if isinstance(event, events.RunEnded):
             self._bounds.learn(before)
-        moment = Moment(self._edges.clock(), random.random())
+        moment = Moment(self._edges.clock(), random.random(), self._departures.crowded(name))
         after, actions = step(before, event, moment)
         log.debug(
             "tunnel %s: %s -> %s %s",
@@ -147,6 +154,7 @@ class Engine:
             [type(action).__name__ for action in actions],
         )
         self.tunnels[name] = after
+        self._departures.stepped(before, after, moment.now)
         matters = _what_matters(before) != _what_matters(after)
         if matters:
             self.sync_routes()  # before all else: packets wait for them
@@ -170,7 +178,6 @@ class Engine:
         if after.state is State.WAITING and before.state is not State.WAITING:
             self._catch_up(name, after)
         self._forget(name)
-        self._rest()
 
     def _sync_passwords(self, before: Tunnel, after: Tunnel) -> None:
         """Take back a question that nobody waits for, and forget a password that is not wanted any more."""
@@ -183,6 +190,27 @@ class Engine:
         """Forget what an earlier manager kept for a tunnel that has not asked for it."""
         if name not in self.tunnels or not self.tunnels[name].remembered:
             self._edges.passwords.forget(name)
+
+    def _depart(self) -> None:
+        """Let the first in line dial if there is room."""
+        if name := self._departures.next():
+            self._queue.append((name, events.TurnCame()))
+        self._watch_line()
+
+    def _watch_line(self) -> None:
+        """Look at the processors while there is a line."""
+        if self._departures.waiting and not self._in_line:
+            self._in_line = True
+            self._edges.processors.spare()  # from now on
+            self._edges.timers.start("line", LOOK_SECONDS, self._look_at_line)
+
+    def _look_at_line(self) -> None:
+        """Let more of those in line dial where the processors have time to spare."""
+        self._in_line = False
+        self._departures.look(self._edges.clock(), self._edges.processors.spare())
+        if name := self._departures.next():
+            self.feed(name, events.TurnCame())
+        self._watch_line()
 
     def _catch_up(self, name: str, t: Tunnel) -> None:
         """Tell a tunnel that waits now what has changed in the network while it did not."""
@@ -222,6 +250,7 @@ class Engine:
             self._edges.failures.note(name, None)
             self._edges.processes.forget(name)
             self._paths.forget(name)
+            self._departures.forget(name)
             self._bounds.forget(name)
             if self.observer:
                 self.observer.vanished(name)

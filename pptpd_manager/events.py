@@ -31,10 +31,11 @@ class Timer(Enum):
 
 @dataclass(frozen=True)
 class Moment:
-    """When a step is taken. now: monotonic seconds; chance: 0..1, for jitter."""
+    """When a step is taken. now: monotonic seconds; chance: 0..1, for jitter; crowded: others are to dial first."""
 
     now: float
     chance: float = 1.0
+    crowded: bool = False
 
 
 # Verdicts: the answers to DialAsked.
@@ -226,6 +227,11 @@ class PathFound:
 
 
 @dataclass(frozen=True)
+class TurnCame:
+    """There is room for another tunnel to dial, and this one is the first in line."""
+
+
+@dataclass(frozen=True)
 class Knocked:
     """address accepts connections to TCP port 1723; failure: or why not."""
 
@@ -291,6 +297,7 @@ Event = (
     | Resolved
     | ResolveFailed
     | PathFound
+    | TurnCame
     | Knocked
     | Prompted
     | Prepared

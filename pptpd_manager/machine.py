@@ -60,6 +60,7 @@ from pptpd_manager.events import (
     Tell,
     Timer,
     TimerFired,
+    TurnCame,
     UnitAccepted,
     UnitChanged,
     UnitRefused,
@@ -93,6 +94,8 @@ def _stepped(t: Tunnel, event: Event, moment: Moment) -> Step:
             return _of_run(t, event, moment)
         case Resolved() | ResolveFailed() | Knocked() | Prepared():
             return progressed(t, event, moment)
+        case TurnCame():
+            return consider(replace(t, queued=False), moment) if t.queued else (t, [])
         case Prompted():
             return prompted(t, event, moment)
         case PathFound() if t.state in (*DIALLED, State.STOPPING):

@@ -144,6 +144,9 @@ class Service:
                 exported.emit(
                     "StateChanged", "(sss)", after.state.value, before.state.value, why.reason.name if why else ""
                 )
+        if before.queued and not after.queued:
+            for call in self._waiting[name].connects:
+                self._limit(call, after)
         if after.state is State.IDLE:
             self._answer(self._waiting[name].disconnects)
         elif before.run != after.run and not after.leaving:
@@ -263,15 +266,22 @@ class Service:
     def _wait_for_up(self, call: Call, name: str, event: events.Event) -> None:
         tunnel = self._known(name)
         self._wait(call, self._waiting[name].connects)
+        self._limit(call, tunnel)
+        self._engine.feed(name, event)
+
+    def _limit(self, call: Call, tunnel: Tunnel) -> None:
+        """Have the call wait for as long as an attempt may take, from now on."""
         turns = max(1, len(tunnel.candidates), len(tunnel.config.servers) if tunnel.config else 0)
         limit = turns * (tunnel.config.connect_timeout if tunnel.config else 0) + GRACE_SECONDS
         limit += events.PROMPT_SECONDS if tunnel.config and tunnel.config.ask_password else 0
-        self._timers.start(call, limit, lambda: self._give_up_on(call, name))
-        self._engine.feed(name, event)
+        self._timers.start(call, limit, lambda: self._give_up_on(call, tunnel.name))
 
     def _give_up_on(self, call: Call, name: str) -> None:
         """A call that nothing answered; the tunnel may be waiting for the network or a stop was faster."""
-        state = self._engine.tunnels[name].state.value if name in self._engine.tunnels else "unknown"
+        known = self._engine.tunnels.get(name)
+        if known and known.queued:
+            return self._limit(call, known)
+        state = known.state.value if known else "unknown"
         text = f"tunnel '{name}' is not up yet, it is {state}; see: systemctl status {unit_name(name)}"
         call.fail(DBusError(errors.TIMED_OUT, text))
 

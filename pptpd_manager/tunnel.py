@@ -70,9 +70,10 @@ class Tunnel:
     link; active: systemd says so; called: systemd has been told to start the unit and has not yet; refusal, autopsy:
     see there.
     The attempt. address, path: of the server, once known; link: its interface; up_since: None while not up; began:
-    when the last one began; deadline: end of connect-timeout; knocking: its address is being knocked at; prompting:
-    its password is being asked for; timed_out: it was ended by connect-timeout; hangup: why we ended this run
-    ourselves; otherwise: why, should the log not tell a better reason; killed: it did not end when it was told to.
+    when the last one began; deadline: end of connect-timeout; queued: others dial first; knocking: its address is
+    being knocked at; prompting: its password is being asked for; timed_out: it was ended by connect-timeout; hangup:
+    why we ended this run ourselves; otherwise: why, should the log not tell a better reason; killed: it did not end
+    when it was told to.
     Past attempts. failure: why the last one failed; failures: how many in a row; few: how many of them with a reason
     that gives up after a few; pause, not_before: the wait before the next one in seconds, and its end; knock: the
     server did not accept TCP connections, so knock before the next call; target, way: the address that was tried
@@ -109,6 +110,7 @@ class Tunnel:
     up_since: float | None = None
     began: float = 0.0
     deadline: float | None = None
+    queued: bool = False
     knocking: bool = False
     prompting: bool = False
     remembered: bool = False
@@ -199,13 +201,14 @@ class Tunnel:
 
     @property
     def settled(self) -> Tunnel:
-        """Itself, without what it may not have any more: a question that nobody waits for, a password."""
-        prompting = self.prompting and self.asking and self.state is State.WAITING
+        """Itself, without what it may not have any more: a question that nobody waits for, a password, a turn."""
+        waits = self.asking and self.state is State.WAITING
+        prompting, queued = self.prompting and waits, self.queued and waits
         wanted = self.state not in (State.IDLE, State.FAILED) and self.config is not None and self.config.ask_password
         remembered = self.remembered and wanted
-        if (prompting, remembered) == (self.prompting, self.remembered):
+        if (prompting, queued, remembered) == (self.prompting, self.queued, self.remembered):
             return self
-        return replace(self, prompting=prompting, remembered=remembered)
+        return replace(self, prompting=prompting, queued=queued, remembered=remembered)
 
     @property
     def wants_routes(self) -> bool:

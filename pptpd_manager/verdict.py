@@ -87,11 +87,19 @@ def consider(t: Tunnel, moment: Moment) -> Step:
 
 def _begin(t: Tunnel, config: TunnelConfig, moment: Moment, timers: list[Action]) -> Step:
     """Begin an attempt, or a knock before it: both begin with the server's address."""
-    t = replace(t, began=moment.now)
+    if moment.crowded and not t.knock:
+        return _line_up(t)
+    t = replace(t, began=moment.now, queued=False)
     if t.knock:  # for people it is waiting all the while
         return replace(t, state=State.WAITING, knocking=True), [*timers, Resolve(t.run, config.servers)]
     t, more = _with_deadline(replace(t, state=State.RESOLVING), config, moment)
     return t, [*timers, *more, Resolve(t.run, config.servers)]
+
+
+def _line_up(t: Tunnel) -> Step:
+    """Wait until fewer others dial; connect-timeout begins after that, since it is no fault of the server's."""
+    t = replace(t, state=State.WAITING, queued=True, knock=False, knocking=False, deadline=None)
+    return t, [CancelTimer(Timer.CONNECT)]
 
 
 def _with_deadline(t: Tunnel, config: TunnelConfig, moment: Moment) -> tuple[Tunnel, list[Action]]:
@@ -119,7 +127,7 @@ def _knocking(t: Tunnel) -> str:
 
 
 def _wait(t: Tunnel, text: str) -> Step:
-    t, text = replace(t, state=State.WAITING), t.guarding(text)
+    t, text = replace(t, state=State.WAITING, queued=False), t.guarding(text)
     if text == t.seen:
         return t, []
     return replace(t, asking=False, knocking=False), [Answer(t.run, Wait(text))]
@@ -221,6 +229,8 @@ def _refusal(failure: Failure) -> Refusal:
 
 
 def _knocked(t: Tunnel, event: Knocked, config: TunnelConfig, moment: Moment) -> Step:
+    if not event.failure and moment.crowded and t.state is State.WAITING:
+        return _line_up(t)
     if not event.failure:
         t, timers = _with_deadline(replace(t, state=State.RESOLVING, knocking=False, knock=False), config, moment)
         t, actions = _prepare(t, config, event.address, t.path.mtu if t.path else 0)

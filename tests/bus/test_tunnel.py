@@ -346,3 +346,23 @@ def test_a_disconnect_while_the_run_begins_that_is_to_tell_systemd_of_the_end(ba
     bare.set_unit("office", "inactive", "dead")
     assert bare.answered(disconnect) is None and bare.state("office") == "idle"
     bare.expected = ["ERROR: tunnel office: failed: The server ended the session. See the server's log"]
+
+
+def test_tunnels_that_start_together_dial_in_turn(bare: World) -> None:
+    """One at a time here, and processors that never have time to spare."""
+    names = ["one", "two", "three"]
+    text = "".join(f"  {name}: {{server: {SERVER}, username: u, password: {CANARY}}}\n" for name in names)
+    bare.configure("tunnels:\n" + text)
+    bare.start(patch="import pptpd_manager.departures as d; d.AT_ONCE, d.LONG_SECONDS, d.SPARE = 1, 1e9, 2.0")
+    runs = {name: bare.set_unit(name, "activating", "start", new_run=True) for name in names}
+    dials = [bare.ask_to_dial(name, runs[name]) for name in names]
+    assert bare.answered(dials[0]).startswith("dial ")
+    assert [bare.state(name) for name in names] == ["connecting", "waiting", "waiting"]
+    bare.finish("one", runs["one"])
+    assert bare.answered(dials[1]).startswith("dial ") and not dials[2].done
+    bare.ended("two", runs["two"], "exited", "16")
+    assert bare.answered(dials[2]).startswith("dial ")
+    bare.expected = [
+        "WARNING: tunnel two: waiting: The call ended without a reason. See: pptpctl logs two; more is told by: "
+        "pptpctl doctor two"
+    ]

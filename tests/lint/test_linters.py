@@ -22,7 +22,7 @@ NOT_OURS = {".git", ".venv", ".hypothesis", ".mypy_cache", ".ruff_cache", ".pyte
 PURE = (
     *("config", "keys", "values", "document", "addresses", "options", "secret", "reasons", "pppd", "retry", "routes"),
     *("routing", "planner", "losses", "dns", "mtu", "clamp", "hooks", "occasions", "labels", "entries"),
-    *("authorization", "turns", "tally"),
+    *("authorization", "turns", "tally", "departures"),
     *("diagnosis", "events", "tunnel", "machine", "verdict", "link", "ending"),
     *("doctor.finding", "doctor.control", "doctor.way", "doctor.programs", "doctor.kernel", "doctor.sysoptions"),
     *("doctor.manager", "doctor.network", "doctor.firewall"),

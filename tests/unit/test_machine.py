@@ -62,6 +62,7 @@ from pptpd_manager.events import (
     Tell,
     Timer,
     TimerFired,
+    TurnCame,
     UnitAccepted,
     UnitChanged,
     UnitRefused,
@@ -93,6 +94,7 @@ from .walk import (
     WIFI,
     WRONG,
     Story,
+    queued,
     walk,
 )
 
@@ -870,6 +872,34 @@ def check(before: Tunnel, event: Event, t: Tunnel, actions: list[Action]) -> Non
         assert answered or t.run != before.run, "who asked is answered"
     if isinstance(event, RunEnded) and t.ended and not t.autopsy:
         assert AnswerEnded(event.run) in actions, "the unit does not wait for nothing"
+
+
+def test_a_tunnel_waits_while_others_are_to_dial_first() -> None:
+    story = queued()
+    assert story.state() is State.WAITING and story.t.queued and story.t.deadline is None
+    assert not [action for action in story.actions if isinstance(action, Answer)], "who asks is told nothing yet"
+    assert story.then(NetworkChanged(True, WIFI)).t.queued, "it keeps its place"
+    story.crowded = False
+    story.then(TurnCame(), after=100)
+    assert Resolve("r1", HOST) in story.actions and not story.t.queued
+    assert story.t.deadline == story.now + CONFIG_WORK.connect_timeout, "the wait before does not count"
+    assert story.then(TurnCame()).actions == []
+
+
+def test_a_server_that_is_back_is_dialled_in_turn() -> None:
+    story = Story().failing("r1").then(DialAsked("r2", KNOCKING + last(reasons.TCP_REFUSED)), after=1)
+    story.then(Resolved("r2", HOST, (SERVER,)), PathFound("r2", SERVER, PATH))
+    story.crowded = True
+    story.then(Knocked("r2", SERVER))
+    assert story.t.queued and not story.t.knocking
+    story.crowded = False
+    assert Resolve("r2", HOST) in story.then(TurnCame()).actions and story.state() is State.RESOLVING
+
+
+def test_a_stop_ends_the_wait_for_a_turn() -> None:
+    assert not queued().then(AskerLeft("r1")).t.queued
+    story = queued().then(DisconnectAsked())
+    assert not story.t.queued and story.then(TurnCame()).actions == []
 
 
 @pytest.fixture(scope="module")

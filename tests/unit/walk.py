@@ -38,6 +38,7 @@ from pptpd_manager.events import (
     SleepChanged,
     Timer,
     TimerFired,
+    TurnCame,
     UnitAccepted,
     UnitChanged,
     UnitRefused,
@@ -65,17 +66,18 @@ SILENT = (Line("pppd", "LCP: timeout sending Config-Requests"),)
 
 
 class Story:
-    """A tunnel to which things happen. actions: of the last event."""
+    """A tunnel to which things happen. actions: of the last event; crowded: others are to dial first."""
 
     def __init__(self, config: TunnelConfig | None = CONFIG_WORK) -> None:
         self.t, self.now = Tunnel("work", config), 100.0
         self.actions: list[Action] = []
+        self.crowded = False
 
     def then(self, *events: Event, after: float = 0.0) -> Story:
         """Let the events happen, that many seconds later."""
         self.now += after
         for event in events:
-            self.t, self.actions = step(self.t, event, Moment(self.now))
+            self.t, self.actions = step(self.t, event, Moment(self.now, crowded=self.crowded))
         return self
 
     def state(self) -> State:
@@ -101,6 +103,13 @@ class Story:
     def failing(self, run: str, lines: tuple[Line, ...] = REFUSED) -> Story:
         """A whole run that fails."""
         return self.dialling(run).then(RunEnded(run, Exit("exited", "16")), LogRead(run, lines))
+
+
+def queued() -> Story:
+    """A tunnel that is in line."""
+    story = Story()
+    story.crowded = True
+    return story.then(DialAsked("r1"))
 
 
 RUNS = ("r1", "r2")
@@ -159,6 +168,7 @@ ALPHABET: list[Event] = [
     LinkChanged(None),
     RoutesSynced(),
     RoutesSynced("refused"),
+    TurnCame(),
     *map(TimerFired, Timer),
 ]
 # ... and to one whose password is asked for.
@@ -196,22 +206,24 @@ def plain(t: Tunnel) -> Tunnel:
 def walk(limit: int = LIMIT) -> Iterator[tuple[Tunnel, Event, Tunnel, list[Action]]]:
     """(before, event, after, actions) for every event in every value reached, breadth first, up to limit values.
 
-    From a new tunnel, and from some that are far from it; then, for fewer values, with a password that is asked for.
+    From a new tunnel, and from some that are far from it; then, for fewer values, with a password that is asked for,
+    and with others that dial first.
     """
     far = (Story().up(), Story().up().then(LinkChanged(None)), Story().failing("r1").then(DialAsked("r2", "?")))
     yield from _walk([Tunnel("work", CONFIG_WORK), *(plain(story.t) for story in far)], ALPHABET, limit)
     asked = (Story(ASKED).prompting(), Story(ASKED).prompting().then(Prompted("r1"), Prepared("r1")))
     yield from _walk([plain(story.t) for story in asked], ALPHABET + ASKING, limit // 10)
+    yield from _walk([plain(queued().t)], ALPHABET, limit // 10, replace(MOMENT, crowded=True))
 
 
 def _walk(
-    starts: list[Tunnel], alphabet: list[Event], limit: int
+    starts: list[Tunnel], alphabet: list[Event], limit: int, moment: Moment = MOMENT
 ) -> Iterator[tuple[Tunnel, Event, Tunnel, list[Action]]]:
     reached, queue, count = set(starts), deque(starts), 0
     while queue and count < limit:
         before, count = queue.popleft(), count + 1
         for event in alphabet:
-            after, actions = step(before, event, MOMENT)
+            after, actions = step(before, event, moment)
             yield before, event, after, actions
             if after is before:
                 continue

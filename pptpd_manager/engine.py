@@ -24,7 +24,7 @@ from pptpd_manager.departures import LOOK_SECONDS, Departures
 from pptpd_manager.diagnosis import Exit
 from pptpd_manager.events import Action, Event, Moment
 from pptpd_manager.failures import Failures
-from pptpd_manager.knock import knock
+from pptpd_manager.knock import Knocks
 from pptpd_manager.labels import unit_name
 from pptpd_manager.machine import DIALLED, step
 from pptpd_manager.names import Names
@@ -98,6 +98,7 @@ class Engine:
         self._halts = Counter[str]()  # how many orders to stop or restart a unit systemd has not answered yet
         self._stragglers = Stragglers(edges.units, edges.timers)
         self._departures = Departures()
+        self._knocks = Knocks(edges.clock)
         self._in_line = False  # somebody is, and the processors are looked at again and again
         self._adopting = True  # until then nobody knows which routes are wanted
         self._configuring = False  # until then only some of the tunnels have their new configuration
@@ -579,7 +580,7 @@ class Engine:
                     lambda failure: self.feed(name, events.ResolveFailed(action.run, action.servers, failure)),
                 )
             case events.Knock():
-                knock(
+                self._knocks.at(
                     action.address,
                     lambda failure: self.feed(name, events.Knocked(action.run, action.address, failure)),
                 )

@@ -12,10 +12,39 @@ from pptpd_manager.callback import guarded
 from pptpd_manager.reasons import Failure
 
 PORT = 1723  # RFC 2637, section 1.3
+LASTING_SECONDS = 1.0  # that an answer serves also who asks next; less than between two knocks of one tunnel
 SECONDS = 3  # a SYN and its first retransmission, tcp(7): a new knock comes sooner than the third one
 
 
-def knock(address: IPv4Address, answered: Callable[[Failure | None], None]) -> None:
+Answered = Callable[[Failure | None], None]
+
+
+class Knocks:
+    """One knock serves all who wait for the same server: a hundred tunnels are no more work for it than one."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        """clock: monotonic seconds."""
+        self._clock = clock
+        self._waiting: dict[IPv4Address, list[Answered]] = {}
+        self._known: dict[IPv4Address, tuple[float, Failure | None]] = {}  # until when
+
+    def at(self, address: IPv4Address, answered: Answered) -> None:
+        """As knock(), with the answer of a moment ago where there is one."""
+        self._known = {one: known for one, known in self._known.items() if known[0] > self._clock()}
+        if address in self._known:
+            return answered(self._known[address][1])
+        waiting = self._waiting.setdefault(address, [])
+        waiting.append(answered)
+        if len(waiting) == 1:
+            knock(address, lambda failure: self._tell(address, failure))
+
+    def _tell(self, address: IPv4Address, failure: Failure | None) -> None:
+        self._known[address] = self._clock() + LASTING_SECONDS, failure
+        for answered in self._waiting.pop(address):
+            guarded(answered)(failure)
+
+
+def knock(address: IPv4Address, answered: Answered) -> None:
     """answered(None): it accepts; answered(failure): or why not. The connection is closed at once."""
     client = Gio.SocketClient(timeout=SECONDS, enable_proxy=False)
 

@@ -184,7 +184,8 @@ def _next_address(t: Tunnel) -> Step:
     t = t if t.untried else replace(t, tried=frozenset())
     address = t.untried[0]
     plain = t.plain and address == t.target  # that one refused to encrypt, and no other
-    return replace(t, address=address, target=address, path=None, plain=plain), [FindPath(t.run, address)]
+    path = t.path if t.knocking and address == t.address else None  # of knock after knock nothing is new
+    return replace(t, address=address, target=address, path=path, plain=plain), [FindPath(t.run, address)]
 
 
 def _path_found(t: Tunnel, event: PathFound, config: TunnelConfig) -> Step:

@@ -8,7 +8,7 @@ from ipaddress import IPv4Address
 import pytest
 
 from pptpd_manager import reasons
-from pptpd_manager.knock import PORT, knock
+from pptpd_manager.knock import LASTING_SECONDS, PORT, Knocks, knock
 from pptpd_manager.reasons import Failure, Reason
 
 from .kernel import ip, turn, veth
@@ -59,3 +59,19 @@ def test_a_server_that_is_silent() -> None:
 def test_a_host_that_is_not_there() -> None:
     veth("wan", "192.0.2.2/24")
     assert answer("192.0.2.9") in (Failure(reasons.HOST_UNREACHABLE), Failure(reasons.TCP_SILENT))
+
+
+def test_one_knock_serves_all_who_ask_within_a_moment() -> None:
+    now, answers = [100.0], list[Failure | None]()
+    knocks, address = Knocks(lambda: now[0]), IPv4Address("127.0.0.1")
+    knocks.at(address, answers.append)
+    knocks.at(address, answers.append)
+    turn(lambda: len(answers) == 2, "both answers", 10)
+    with socket.create_server(("127.0.0.1", PORT)) as server:
+        knocks.at(address, answers.append)
+        assert answers == [Failure(reasons.TCP_REFUSED)] * 3, "this one at once"
+        now[0] += LASTING_SECONDS
+        knocks.at(address, answers.append)
+        turn(lambda: len(answers) == 4, "an answer of its own", 10)
+        assert answers[3] is None
+        server.accept()[0].close()

@@ -38,6 +38,7 @@ from pptpd_manager.units import Units, UnitState
 log = logging.getLogger(__name__)
 
 EX_OK, EX_UNAVAILABLE = 0, 69
+LOOK_AGAIN_SECONDS = 1.0  # at a unit whose state systemd did not tell
 LAST_WORD_MS = 1000  # for systemd, when we are told to end
 
 
@@ -61,7 +62,7 @@ class _Daemon:
         self._con = self._bus.con
         self._con.set_exit_on_close(False)
         self._con.connect("closed", self._bus_lost)
-        timers = Timers()
+        self._timers = timers = Timers()
         files = KeptFiles(timers)
         self._settings = Settings(path, os.path.join(runtime, "accepted.yaml"), files)
         self._settings.load()
@@ -174,9 +175,20 @@ class _Daemon:
         """
         runs = unit.active in ("activating", "active")
         if unit.active in ("inactive", "failed") or (runs and self._engine.is_leaving(name)):
-            self._units.state(name, lambda now: self._unit_is(name, now) if now else None)
+            self._look_at(name)
         else:
             self._unit_is(name, unit)
+
+    def _look_at(self, name: str) -> None:
+        """Ask systemd how the unit is, until it tells: nothing else may ever say that the unit is down."""
+
+        def told(unit: UnitState | None) -> None:
+            if unit:
+                self._unit_is(name, unit)
+            else:
+                self._timers.start(("unit", name), LOOK_AGAIN_SECONDS, lambda: self._look_at(name))
+
+        self._units.state(name, told)
 
     def _unit_is(self, name: str, unit: UnitState) -> None:
         if self._listed and name not in self._unknown:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -26,6 +27,10 @@ _PREFIX = SYSTEMD_PATH + "/unit/pptp_40"  # "pptp@" as systemd writes it in obje
 _EXITED = 1  # CLD_EXITED of sigaction(2)
 # RestartPreventExitStatus= of the unit: what we give up with, and EXIT_EXEC and EXIT_NAMESPACE, of systemd itself.
 FINAL = (*GIVEN_UP, 203, 226)
+
+# Calls of systemd's that are not answered yet. The bus lets us have 128 of all services' (max_replies_per_connection
+# in dbus-daemon(1)), and refuses the others: a hundred tunnels that stop at once would be more.
+AT_ONCE = 32
 
 Error = Callable[[str], None]
 Pids = list[int]
@@ -68,6 +73,8 @@ class Units:
         self._con, self._on_change = con, on_change
         self._question = 0
         self._newest: dict[str, int] = {}  # the question about each tunnel whose answer will count
+        self._line: deque[Callable[[], None]] = deque()  # calls to be made, in order
+        self._under_way = 0
         self._asking: dict[str, list[Callable[[UnitState | None], None]]] = {}
         self._watch = con.signal_subscribe(
             SYSTEMD, PROPERTIES, "PropertiesChanged", None, UNIT, Gio.DBusSignalFlags.NONE, guarded(self._changed)
@@ -227,8 +234,27 @@ class Units:
         then: Callable[[Any], None],
         failed: Error,
     ) -> None:
+        """Call a method, in its turn."""
+
+        def answered(reply: Any) -> None:
+            self._under_way -= 1
+            self._send()
+            then(reply)
+
+        def refused(error: GLib.Error) -> None:
+            self._under_way -= 1
+            self._send()
+            failed(message(error))
+
         target = Target(SYSTEMD, path, interface)
-        call(self._con, target, method, arguments, then, lambda error: failed(message(error)))
+        self._line.append(lambda: call(self._con, target, method, arguments, answered, refused))
+        self._send()
+
+    def _send(self) -> None:
+        """Make the calls that may be made now."""
+        while self._line and self._under_way < AT_ONCE:
+            self._under_way += 1
+            self._line.popleft()()
 
 
 def _state(unit: dict[str, Any], facts: Mapping[str, Any] = MappingProxyType({}), job: str = "") -> UnitState:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pptpd_manager.labels import escape, unescape, unit_name, unit_path
-from pptpd_manager.units import UNIT, Units, UnitState
+from pptpd_manager.units import AT_ONCE, UNIT, Units, UnitState
 
 
 @pytest.mark.parametrize(
@@ -194,3 +194,14 @@ def test_a_state_that_systemd_does_not_tell(
     bus.answer("Unit")
     assert told == ["nobody knows"]
     assert "systemd does not tell the state of pptp@office.service: Unknown object." in caplog.text
+
+
+def test_a_hundred_tunnels_do_not_ask_more_at_once_than_the_bus_lets_them(bus: Bus) -> None:
+    told: list[str] = []
+    units = Units(bus, lambda *_: None)
+    names = [f"t{number}" for number in range(100)]
+    for name in names:
+        units.state(name, lambda state, name=name: told.append(name))  # type: ignore[misc]
+    while told != names:
+        assert len(bus.open["Unit"]) <= AT_ONCE
+        bus.answer("Unit", ActiveState="inactive", SubState="dead")

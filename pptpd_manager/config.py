@@ -36,7 +36,7 @@ _NOT_IN_NAME = re.compile(r"[^A-Za-z0-9_-]")
 _MAPPINGS = ("defaults", "tunnels")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class TunnelConfig:
     """One tunnel with all its values. Their meanings and ranges are in keys.KEYS."""
 

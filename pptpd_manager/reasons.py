@@ -49,7 +49,7 @@ class Reason:
     advice: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Failure:
     """A reason as it happened. detail: the server's words or the value that it is about; never a secret."""
 

@@ -30,7 +30,7 @@ class Scope(Enum):
     GLOBAL = "global"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class RouteEntry:
     """One item of 'routes'. metric, table: None: the tunnel's own choice. source: a preferred local address."""
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.resources
 import re
 import time
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from gi.repository import Gio, GLib
@@ -22,7 +22,7 @@ from pptpd_manager.engine import Engine
 from pptpd_manager.errors import DBusError
 from pptpd_manager.labels import escape, unit_name
 from pptpd_manager.names import Standing
-from pptpd_manager.objects import Call, Exported, Method, ObjectManager
+from pptpd_manager.objects import Call, Exported, Interface, Method, ObjectManager, interfaces
 from pptpd_manager.quota import Quota
 from pptpd_manager.reasons import Failure, printable
 from pptpd_manager.routes import Route
@@ -41,7 +41,7 @@ _RUN = re.compile(r"[0-9a-f]{32}")
 LASTING_MS = 50  # a tunnel's properties are put together no more often than that, however many ask
 
 
-@dataclass
+@dataclass(slots=True)
 class _Waiting:
     """The calls about one tunnel that are not answered yet."""
 
@@ -51,8 +51,13 @@ class _Waiting:
     readies: dict[str, Call] = field(default_factory=dict)
     ends: dict[str, Call] = field(default_factory=dict)
 
+    @property
+    def over(self) -> bool:
+        """Whether all are answered."""
+        return not (self.connects or self.disconnects or self.dials or self.readies or self.ends)
 
-@dataclass
+
+@dataclass(slots=True)
 class _Times:
     """When the tunnel's state began and its next attempt will, in microseconds since 1970; and what has been counted.
 
@@ -84,12 +89,12 @@ class Service:
         self._waiting: defaultdict[str, _Waiting] = defaultdict(_Waiting)
         self._times: dict[str, _Times] = {}
         self._tunnels: dict[str, Exported] = {}
-        self._tunnel_interface = _interfaces("org.pptpmanager1.Tunnel.xml")["org.pptpmanager1.Tunnel"]
-        interfaces = _interfaces("org.pptpmanager1.xml")
+        self._tunnel_interface = _declared("org.pptpmanager1.Tunnel.xml")["org.pptpmanager1.Tunnel"]
+        declared = _declared("org.pptpmanager1.xml")
         self._manager = Exported(
             con,
             PATH,
-            interfaces["org.pptpmanager1.Manager"],
+            declared["org.pptpmanager1.Manager"],
             {
                 "Connect": self._admitted(Action.CONNECT, self._connect),
                 "Disconnect": self._admitted(Action.DISCONNECT, self._disconnect),
@@ -103,11 +108,11 @@ class Service:
         self._unit = Exported(
             con,
             PATH,
-            interfaces["org.pptpmanager1.Unit"],
+            declared["org.pptpmanager1.Unit"],
             {"Dial": self._dial, "Ready": self._ready, "Ended": self._ended, "NameServers": self._name_servers},
             dict,
         )
-        self._objects = ObjectManager(con, PATH, interfaces["org.freedesktop.DBus.ObjectManager"])
+        self._objects = ObjectManager(con, PATH, declared["org.freedesktop.DBus.ObjectManager"])
         engine.observer = self
 
     # --- the engine's observer ---
@@ -159,7 +164,7 @@ class Service:
             self._objects.remove(exported)
         self._times.pop(name, None)
         self._answer(self._waiting[name].disconnects)
-        if not any(vars(self._waiting[name]).values()):
+        if self._waiting[name].over:
             del self._waiting[name]
 
     def verdict(self, tunnel: str, run: str, verdict: events.Verdict) -> None:
@@ -451,10 +456,9 @@ def _dns(standing: Standing) -> dict[str, GLib.Variant]:
     }
 
 
-def _interfaces(file: str) -> dict[str, Gio.DBusInterfaceInfo]:
+def _declared(file: str) -> dict[str, Interface]:
     """The interfaces in a file of dbus/, by name."""
-    text = (importlib.resources.files("pptpd_manager") / "dbus" / file).read_text()
-    return {interface.name: interface for interface in Gio.DBusNodeInfo.new_for_xml(text).interfaces}
+    return interfaces(Path(__file__).with_name("dbus").joinpath(file).read_text())
 
 
 def _check(run: str) -> None:

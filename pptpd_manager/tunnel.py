@@ -60,7 +60,7 @@ class Autopsy:
     final: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Tunnel:
     """All that is known of a tunnel. Times are monotonic seconds.
 

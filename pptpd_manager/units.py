@@ -36,7 +36,7 @@ Error = Callable[[str], None]
 Pids = list[int]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class UnitState:
     """systemd's words on a unit. run: its invocation id in hexadecimal, "" before its first start.
 

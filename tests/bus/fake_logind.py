@@ -13,7 +13,7 @@ from typing import Any
 from gi.repository import Gio, GLib
 
 from pptpd_manager.errors import DBusError
-from pptpd_manager.objects import Call, Exported, Method
+from pptpd_manager.objects import Call, Exported, Method, interfaces
 
 from .standin import serve
 
@@ -60,7 +60,7 @@ class Logind:
         self.locks: dict[int, tuple[str, ...]] = {}
         self.behaviour = "well"
         self.held: list[Callable[[], None]] = []
-        manager, control = Gio.DBusNodeInfo.new_for_xml(XML).interfaces
+        manager, control = interfaces(XML).values()
         self.manager = Exported(
             con, ROOT, manager, {"Inhibit": self.inhibit}, lambda: {"PreparingForSleep": self.preparing}
         )

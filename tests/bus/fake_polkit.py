@@ -12,7 +12,7 @@ from typing import Any
 from gi.repository import Gio
 
 from pptpd_manager.errors import DBusError
-from pptpd_manager.objects import Call, Exported, Method
+from pptpd_manager.objects import Call, Exported, Method, interfaces
 
 from .standin import serve
 
@@ -54,7 +54,7 @@ class Polkit:
         self.con = con
         self.behaviour = ["yes", "yes"]
         self.held: dict[str, tuple[Call, str]] = {}
-        authority, control = Gio.DBusNodeInfo.new_for_xml(XML).interfaces
+        authority, control = interfaces(XML).values()
         checks: dict[str, Method] = {"CheckAuthorization": self.check, "CancelCheckAuthorization": self.cancel}
         Exported(con, ROOT, authority, checks, dict)
         methods: dict[str, Method] = {"Behave": self.behave, "Release": self.release}

@@ -11,7 +11,7 @@ from typing import Any
 from gi.repository import Gio
 
 from pptpd_manager.errors import DBusError
-from pptpd_manager.objects import Call, Exported, Method
+from pptpd_manager.objects import Call, Exported, Method, interfaces
 
 from .standin import serve
 
@@ -49,8 +49,8 @@ class Resolved:
         self.links: dict[int, dict[str, str]] = {}
         self.behaviour: dict[str, str] = {}
         self.held: list[Call] = []
-        manager, control = Gio.DBusNodeInfo.new_for_xml(XML).interfaces
-        Exported(con, ROOT, manager, {method.name: self.entry(method.name) for method in manager.methods}, dict)
+        manager, control = interfaces(XML).values()
+        Exported(con, ROOT, manager, {name: self.entry(name) for name in manager.methods}, dict)
         methods: dict[str, Method] = {"Links": self.show, "Behave": self.behave, "Release": self.release}
         self.control = Exported(con, CONTROL_PATH, control, methods, dict)
 

@@ -15,7 +15,7 @@ from typing import Any
 from gi.repository import Gio, GLib
 
 from pptpd_manager.errors import DBusError
-from pptpd_manager.objects import Call, Exported, Method
+from pptpd_manager.objects import Call, Exported, Method, interfaces
 
 from .standin import serve
 
@@ -163,9 +163,8 @@ class Systemd:
         self.behaviour: dict[str, str] = {}
         self.ends: dict[str, tuple[int, int]] = {}
         self.held: list[tuple[Call, str, tuple[Any, ...]]] = []
-        self.interfaces = {info.name: info for info in Gio.DBusNodeInfo.new_for_xml(XML).interfaces}
-        methods = [method.name for method in self.interfaces[MANAGER].methods]
-        entries = {name: self.entry(name) for name in methods}
+        self.interfaces = interfaces(XML)
+        entries = {name: self.entry(name) for name in self.interfaces[MANAGER].methods}
         self.manager = Exported(con, ROOT, self.interfaces[MANAGER], entries, self.state)
         control: dict[str, Method] = {
             "Set": self.set,

@@ -11,7 +11,7 @@ import pytest
 from gi.repository import Gio, GLib
 
 from pptpd_manager.errors import FAILED, DBusError
-from pptpd_manager.objects import Call, Exported, Method, ObjectManager
+from pptpd_manager.objects import Call, Exported, Method, ObjectManager, interfaces
 
 from .clients import PROPERTIES, Client, Pending, RemoteError, Signal, never, until
 
@@ -36,7 +36,7 @@ XML = """
   </interface>
 </node>
 """
-THING, MANAGER = Gio.DBusNodeInfo.new_for_xml(XML).interfaces
+THING, MANAGER = interfaces(XML).values()
 PATH = "/org/test/one"
 ALL = {"Colour": "red", "Count": 1, "Quiet": 1, "Open": True}
 

@@ -183,23 +183,25 @@ LIMIT = 2_000  # values; enough for every pair of state and event, see the test
 def plain(t: Tunnel) -> Tunnel:
     """t with what only counts or names brought down to few values, so that the walk comes round."""
     less = copy.copy(t)  # not replace(), which takes as long as a step of the machine
-    vars(less).update(
-        failures=min(t.failures, 1),
-        few=min(t.few, 2),
-        pause=0.0,
-        not_before=2000.0 if t.not_before > 1000 else 0.0,
-        deadline=None if t.deadline is None else 1.0,
-        up_since=None if t.up_since is None else 1.0,
-        began=0.0,
-        otherwise=None,
-        killed=False,
-        way=PATH if t.way else None,
-        path=PATH if t.path else None,
-        candidates=t.candidates if t.untried else (),
-        tried=t.tried if t.untried else frozenset(),
-        seen=t.seen if "network" in t.seen or t.seen == PROMPTING else "",
-        failure=t.failure if t.failure and t.failure.reason is reasons.WRONG_PASSWORD else None,
-    )
+    few = {
+        "failures": min(t.failures, 1),
+        "few": min(t.few, 2),
+        "pause": 0.0,
+        "not_before": 2000.0 if t.not_before > 1000 else 0.0,
+        "deadline": None if t.deadline is None else 1.0,
+        "up_since": None if t.up_since is None else 1.0,
+        "began": 0.0,
+        "otherwise": None,
+        "killed": False,
+        "way": PATH if t.way else None,
+        "path": PATH if t.path else None,
+        "candidates": t.candidates if t.untried else (),
+        "tried": t.tried if t.untried else frozenset(),
+        "seen": t.seen if "network" in t.seen or t.seen == PROMPTING else "",
+        "failure": t.failure if t.failure and t.failure.reason is reasons.WRONG_PASSWORD else None,
+    }
+    for name, value in few.items():
+        object.__setattr__(less, name, value)  # it is frozen
     return less
 
 

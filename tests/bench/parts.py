@@ -19,4 +19,5 @@ class Part:
 PARTS = (
     Part("connect", "connect", seconds=2400),
     Part("recovery", "recovery", seconds=7200),
+    Part("memory", "memory", seconds=2400, memory="4096M"),
 )

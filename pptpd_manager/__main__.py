@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
 import logging
 import os
 import sys
+from typing import TYPE_CHECKING
 
-from pptpd_manager import VERSION, checking
+from pptpd_manager import VERSION, thrift
+
+if TYPE_CHECKING:
+    import argparse
 
 CONFIGURATION, RUNTIME = "/etc/pptp-manager.yaml", "/run/pptp-manager"
 EX_CONFIG = 78
@@ -15,6 +18,8 @@ EX_CONFIG = 78
 
 def parser() -> argparse.ArgumentParser:
     """The grammar of the command line: the source of --help and of pptp-manager(8)."""
+    import argparse  # here, since systemd starts the manager without arguments
+
     grammar = argparse.ArgumentParser(prog="pptp-manager", description="Keeps PPTP tunnels as one YAML file says.")
     grammar.add_argument("--config", metavar="FILE", default=CONFIGURATION, help=f"default: {CONFIGURATION}")
     grammar.add_argument(
@@ -36,6 +41,8 @@ def parser() -> argparse.ArgumentParser:
 
 def main() -> int:
     """Run the manager, or check a configuration; the exit status."""
+    if not sys.argv[1:]:
+        return manage(CONFIGURATION, RUNTIME, logging.INFO)
     arguments = parser().parse_args()
     if arguments.check:
         return check(arguments.config)
@@ -43,14 +50,22 @@ def main() -> int:
         from pptpd_manager import boot  # as below
 
         return boot.run(arguments.config)
+    return manage(arguments.config, arguments.runtime, logging.DEBUG if arguments.debug else logging.INFO)
+
+
+def manage(path: str, runtime: str, level: int) -> int:
+    """Be the manager: see daemon.run()."""
+    thrift.save()
     from pptpd_manager import daemon  # here, so that --check needs neither D-Bus nor netlink
 
     os.umask(0o077)
-    return daemon.run(arguments.config, arguments.runtime, logging.DEBUG if arguments.debug else logging.INFO)
+    return daemon.run(path, runtime, level)
 
 
 def check(path: str) -> int:
     """Print what is wrong with the file at path, or with its password files; 0, or 78 when there is something."""
+    from pptpd_manager import checking  # as above
+
     found = checking.check(path)
     if found.problems:
         print("\n".join(map(str, found.problems)), file=sys.stderr)

@@ -36,6 +36,8 @@ Then = Callable[[Ids], None]
 
 @dataclass
 class _Lookup:
+    """A question about some users and groups."""
+
     waiting: list[Then] = field(default_factory=list)
     overdue: bool = False
 

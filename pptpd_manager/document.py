@@ -71,6 +71,8 @@ class ScalarNode:
 
 @dataclass(frozen=True, eq=False)
 class ListNode:
+    """A list's items in the text's order."""
+
     mark: Mark
     items: tuple[Node, ...] = field(repr=False)
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import functools
 import logging
-import random
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 from typing import Protocol
+
+from gi.repository import GLib
 
 from pptpd_manager import events, journal, planner, pppd, reasons
 from pptpd_manager.bounds import Bounds
@@ -145,7 +146,7 @@ class Engine:
             before = self._made(name)
         if isinstance(event, events.RunEnded):
             self._bounds.learn(before)
-        moment = Moment(self._edges.clock(), random.random(), self._departures.crowded(name))
+        moment = Moment(self._edges.clock(), GLib.random_double(), self._departures.crowded(name))
         after, actions = step(before, event, moment)
         log.debug(
             "tunnel %s: %s -> %s %s",

@@ -14,7 +14,7 @@ from gi.repository import Gio, GLib
 from pptpd_manager.callback import guarded
 from pptpd_manager.diagnosis import LAST_LINE, Line
 from pptpd_manager.entries import ROOTS, text
-from systemd import journal
+from pptpd_manager.journald import Journald
 
 log = logging.getLogger(__name__)
 
@@ -31,17 +31,21 @@ LINES = 400  # the last of them; a run that was up for a week has said much that
 class _Handler(logging.Handler):
     """To journald, with a record's own fields."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._journald = Journald()
+
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            journal.send(
-                self.format(record),
-                PRIORITY=str(_PRIORITIES.get(record.levelno, 6)),
-                SYSLOG_IDENTIFIER="pptp-manager",
-                CODE_FILE=record.pathname,
-                CODE_LINE=record.lineno,
-                CODE_FUNC=record.funcName,
-                **getattr(record, "fields", {}),
-            )
+            fields = {
+                "MESSAGE": self.format(record),
+                "PRIORITY": str(_PRIORITIES.get(record.levelno, 6)),
+                "SYSLOG_IDENTIFIER": "pptp-manager",
+                "CODE_FILE": record.pathname,
+                "CODE_LINE": str(record.lineno),
+                "CODE_FUNC": record.funcName or "",
+            }
+            self._journald.send({**fields, **getattr(record, "fields", {})})
         except Exception:
             self.handleError(record)
 

@@ -35,8 +35,10 @@ _NOT_THERE = (errno.EAFNOSUPPORT, errno.EOPNOTSUPP, errno.EPROTONOSUPPORT)  # a 
 _IFF_UP, _IFF_LOOPBACK, _IFF_RUNNING = 0x1, 0x8, 0x40
 
 
-@dataclass
+@dataclass(slots=True)
 class _Interface:
+    """What is known of an interface."""
+
     name: str
     flags: int
     mtu: int

@@ -6,7 +6,6 @@ machine is long, and the loop waits with it.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from gi.repository import Gio, GLib
 from pptpd_manager import clamp, privatefile
 from pptpd_manager.callback import guarded
 from pptpd_manager.optionfile import PROGRAMS_PATH
+from pptpd_manager.programs import which
 from pptpd_manager.reasons import printable
 
 LONGEST_MS = 10_000
@@ -52,7 +52,7 @@ class Nft:
         if self._done is None and not (self._wanted or self._needed or self._trace.exists()):
             return
         self._done = self._wanted
-        program = shutil.which("nft", path=PROGRAMS_PATH)
+        program = which("nft", PROGRAMS_PATH)
         if not program:
             return self._on_fault("nft is not installed; install the package nftables")
         flags = Gio.SubprocessFlags.STDIN_PIPE | Gio.SubprocessFlags.STDOUT_SILENCE | Gio.SubprocessFlags.STDERR_PIPE

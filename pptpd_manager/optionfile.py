@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 from pptpd_manager import privatefile, reasons
+from pptpd_manager.programs import which
 from pptpd_manager.reasons import Failure
 
 # Where pppd and pptp are looked for: the PATH that systemd gives pptp@.service.
@@ -21,7 +21,7 @@ class OptionFiles:
     def write(self, tunnel: str, text: bytes) -> Failure | None:
         """Put text in the tunnel's file, atomically and 0600; or say why a dial could not come of it."""
         for program, reason in (("pppd", reasons.PPPD_MISSING), ("pptp", reasons.PPTP_MISSING)):
-            if not shutil.which(program, path=PROGRAMS_PATH):
+            if not which(program, PROGRAMS_PATH):
                 return Failure(reason)
         path = self._path(tunnel)
         try:

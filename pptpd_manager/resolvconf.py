@@ -8,13 +8,13 @@ resolvconf.conf(5)), and the end of the name is how the next manager finds what 
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from pptpd_manager.config import interface_name, name_fault
 from pptpd_manager.dns import LinkDns
+from pptpd_manager.programs import which
 from pptpd_manager.transient import Transient
 
 SEARCH_PATH = "/usr/local/sbin:/usr/sbin:/sbin"
@@ -57,7 +57,7 @@ def text(dns: LinkDns) -> bytes:
 
 def installed() -> Program | None:
     """The resolvconf that is installed; systemd-resolved's of that name is of no use without resolved."""
-    path = shutil.which("resolvconf", path=SEARCH_PATH)
+    path = which("resolvconf", SEARCH_PATH)
     if not path or os.path.basename(os.path.realpath(path)) == "resolvectl":
         return None
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
@@ -306,6 +305,8 @@ def pairs(node: Node, check: Callable[[ScalarNode], str] = key_fault) -> tuple[P
 
 def nearest(word: str, names: Collection[str]) -> str:
     """What of names an unknown key was meant to be; "" if none."""
+    import difflib  # here, since only who has made a mistake needs it
+
     plain = word.lower().replace("_", "-")
     found = [plain] if plain in names else difflib.get_close_matches(plain, names, 1)
     return found[0] if found else ""

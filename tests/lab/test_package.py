@@ -21,10 +21,8 @@ OLD, NEW = Path("/lab/packages/old"), Path("/lab/packages/new")  # a folder for 
 # What is on the machine for nobody but us. Not python3-gi: these tests import it.
 DEPENDENCIES = (
     "pptp-linux",
-    "python3-pydbus",
     "python3-pyroute2",
     "python3-sdnotify",
-    "python3-systemd",
     "python3-yaml",
 )
 APT = {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8", "PATH": os.environ["PATH"], "TERM": "dumb"}

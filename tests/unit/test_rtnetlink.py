@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pptpd_manager import rtnetlink
-from pptpd_manager.routes import Kind, Route
+from pptpd_manager.routes import Kind, Route, Rule
 from pptpd_manager.rtnetlink import Message
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -113,24 +113,36 @@ def test_a_name_with_bytes_that_are_no_text_is_a_name() -> None:
 
 
 # Each in a process of its own: what has been imported here stays.
-ALONE = "import sys; from pptpd_manager import rtnetlink; print('pyroute2.iproute' in sys.modules)"
+ALONE = """
+import sys
+from pptpd_manager import rtnetlink
+from pptpd_manager.routes import Rule
+rtnetlink.all_rules(4)
+print([name for name in sys.modules if name.startswith("pyroute2")])
+rtnetlink.change(Rule(4, 100))
+print('pyroute2.netlink' in sys.modules, 'pyroute2.iproute' in sys.modules)
+"""
 NEEDED = """
 import sys
 class Finder:  # a version whose messages need what its __init__.py does
     def find_spec(self, name, path=None, target=None):
-        if name == "pyroute2.netlink.rtnl.rtmsg" and not hasattr(sys.modules["pyroute2"], "__file__"):
+        if name == "pyroute2.netlink.rtnl.fibmsg" and not hasattr(sys.modules["pyroute2"], "__file__"):
             raise ImportError(name)
 sys.meta_path.insert(0, Finder())
 from pptpd_manager import rtnetlink
-print(rtnetlink.all_links() == expected, 'pyroute2.iproute' in sys.modules)
+from pptpd_manager.routes import Rule
+print(rtnetlink.change(Rule(4, 100)) == expected, 'pyroute2.iproute' in sys.modules)
 """
 
 
 @pytest.mark.parametrize(
     ("program", "printed"),
-    [(ALONE, "False\n"), (NEEDED.replace("expected", repr(rtnetlink.all_links())), "True True\n")],
+    [
+        (ALONE, "[]\nTrue False\n"),
+        (NEEDED.replace("expected", repr(rtnetlink.change(Rule(4, 100)))), "True True\n"),
+    ],
     ids=["alone", "needed"],
 )
-def test_no_more_of_pyroute2_is_imported_than_the_messages_need(program: str, printed: str) -> None:
+def test_no_more_of_pyroute2_is_imported_than_rules_need(program: str, printed: str) -> None:
     done = subprocess.run(["/usr/bin/python3", "-c", program], cwd=ROOT, capture_output=True, text=True)
     assert (done.stdout, done.stderr) == (printed, "")

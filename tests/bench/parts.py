@@ -20,4 +20,6 @@ PARTS = (
     Part("connect", "connect", seconds=2400),
     Part("recovery", "recovery", seconds=7200),
     Part("memory", "memory", seconds=2400, memory="4096M"),
+    Part("start", "start", seconds=600),
+    Part("processor", "processor", seconds=1500, memory="3072M"),
 )

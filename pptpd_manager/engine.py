@@ -474,12 +474,17 @@ class Engine:
         wants = [self._want(t, config, table, guarding) for t, config in known]
         plans = self._planner.plan(wants, table)
         before = self.installed
-        outcome = self._tables.sync(plans, self._left_alone)
+        unknown = [(t.link, t.address) for t in self.tunnels.values() if t.config is None and not t.ended]
+        outcome = self._tables.sync(plans, self._left_alone, (heard, wants, unknown, self._shutdown))
         for name, mine in plans.items():
             self._note_unsourced(name, [item for item in outcome.unsourced if item in mine.all])
         for name, mine in plans.items():
-            if name in self.tunnels and self.tunnels[name].wants_routes and not mine.all & outcome.late:
-                bad = sorted(f"{item}: {outcome.refused[item]}" for item in mine.all if item in outcome.refused)
+            if (
+                name in self.tunnels
+                and self.tunnels[name].wants_routes
+                and not (outcome.late and mine.all & outcome.late)
+            ):
+                bad = sorted(f"{item}: {why}" for item, why in outcome.refused.items() if item in mine.all)
                 self._synced(name, bad)
         self._synced_with = heard
         if not self._turning:  # else the step tells of it

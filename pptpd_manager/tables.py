@@ -45,12 +45,19 @@ class Tables:
         self._netlink, self._timers, self._clock, self._on_due = netlink, timers, clock, on_due
         self._refused: dict[Item, str] = {}
         self._losses: dict[Item, Losses] = {}
+        self._twins: dict[Item, Item] = {}  # what was read -> the same as planned: one object is quickly compared
+        self._settled_for: object = None  # the cause for which all is as it should be
         self.installed: frozenset[Item] = frozenset()
 
-    def sync(self, plans: Mapping[str, Plan], left_alone: Callable[[Item], bool]) -> Outcome:
-        """Change what is to be changed. left_alone: not ours to remove. Raises OSError."""
+    def sync(self, plans: Mapping[str, Plan], left_alone: Callable[[Item], bool], cause: object) -> Outcome:
+        """Change what is to be changed. left_alone: not ours to remove. Raises OSError.
+
+        cause: what all of this follows from. While that is as it was, so is what has come of it.
+        """
+        if cause == self._settled_for:
+            return Outcome({}, frozenset(), frozenset())
         wanted = planner.summary(plans)
-        add, remove = planner.changes(wanted, self._netlink.ours())
+        add, remove = planner.changes(wanted, self._read(wanted))
         lost = [item for item in add if item in self.installed]
         held = self._held(lost)
         add = [item for item in add if item not in held]
@@ -64,9 +71,17 @@ class Tables:
         for item in lost:
             if item not in codes:
                 self._tell(item, held, plans)
-        self._refused = refused
+        self._refused, self._settled_for = refused, None if codes or held else cause
         self.installed = wanted - frozenset(codes) - held
         return Outcome(refused, late, unsourced)
+
+    def _read(self, wanted: frozenset[Item]) -> list[Item]:
+        """What there is of ours in the kernel's tables. Raises OSError."""
+        found = self._netlink.ours()
+        if any(item not in self._twins for item in found):
+            planned = {item: item for item in wanted}
+            self._twins = {item: planned.get(item, item) for item in found}
+        return [self._twins[item] for item in found]
 
     def _unsourced(self, item: Item) -> TypeGuard[Route]:
         """Whether it is a route with a source that is no address of this machine."""

@@ -119,11 +119,16 @@ def serving() -> None:
 
 def all_stopped() -> None:
     """Have no tunnel's unit run, or wait to, or be failed."""
-    units = ask(SYSTEMD, "/org/freedesktop/systemd1", SYSTEMD + ".Manager.ListUnits")[0]
-    ours = [(state, job) for name, _, _, state, _, _, _, job, _, _ in units if name.startswith("pptp@")]
-    if set(ours) - {("inactive", 0)}:
+    if states() - {("inactive", 0)}:
         systemctl("stop", "pptp@*.service")
+    if states() - {("inactive", 0)}:
         systemctl("reset-failed", "pptp@*.service")
+
+
+def states() -> set[tuple[str, int]]:
+    """What systemd says of the tunnels' units: ActiveState, and the job that waits for each, or 0."""
+    units = ask(SYSTEMD, "/org/freedesktop/systemd1", SYSTEMD + ".Manager.ListUnits")[0]
+    return {(state, job) for name, _, _, state, _, _, _, job, _, _ in units if name.startswith("pptp@")}
 
 
 def active(tunnel: str) -> str:

@@ -124,7 +124,8 @@ def figures(found: Path = FOUND) -> list[Figure]:
         aims = [Aim(OURS, 1.0, NM)] if count and NM in managers else []
         told.append(Figure(f"the manager {at}", "kB", managers, aims))
         if count:
-            told.append(Figure(f"a tunnel's own processes, each, {at}", "kB", others, [Aim(OURS, 1.0, PON)]))
+            beside = [Aim(OURS, 1.0, PON)] if PON in others else []
+            told.append(Figure(f"a tunnel's own processes, each, {at}", "kB", others, beside))
             told.append(Figure(f"all, {at}", "kB", whole, aims))
     return [*told, grown(told)]
 

@@ -11,7 +11,6 @@ SETTLED=5
 
 # reading NAME PID...: what smaps_rollup has of these processes.
 reading() {
-	sleep "$SETTLED"
 	to=$directory/$1
 	shift
 	for pid; do
@@ -33,6 +32,12 @@ names() {
 	done
 }
 
+# settled COUNT PREFIX: returns when so many interfaces of that name are up, and what comes with that is over.
+settled() {
+	patiently 60 up "$1" "$2" || echo "not all of $1 are up: $2"
+	sleep "$SETTLED"
+}
+
 # up COUNT PREFIX: whether so many interfaces of that name have an address.
 up() {
 	[ "$(ip -o -4 address show up | awk '{ print $2 }' | grep -c "^$2")" -ge "$1" ]
@@ -40,13 +45,18 @@ up() {
 
 # patiently SECONDS COMMAND...: until it succeeds; false when it does not.
 patiently() {
-	left=$1
+	tries=$1
 	shift
 	until "$@"; do
-		left=$((left - 1))
-		[ "$left" -gt 0 ] || return 1
+		tries=$((tries - 1))
+		[ "$tries" -gt 0 ] || return 1
 		sleep 1
 	done
+}
+
+# left WAY: returns when nothing of it is left, or says so.
+left() {
+	patiently 60 gone || echo "something is left of $1"
 }
 
 gone() {
@@ -66,30 +76,34 @@ ours() { # COUNT ROUND
 	units=$(for name in $(names "$1"); do echo "pptp@$name.service"; done)
 	# shellcheck disable=SC2086 # a list of words
 	[ -z "$units" ] || systemctl start $units
-	patiently 60 up "$1" pptp- || echo "ours: not all of $1 are up"
+	settled "$1" pptp-
 	manager=$(systemctl show -P MainPID pptp-manager)
 	# shellcheck disable=SC2046 # lists of words
 	reading "ours.$1.$2" "$manager" $([ -z "$units" ] || in_unit system-pptp.slice)
 	systemctl stop 'pptp@*.service'
 	systemctl stop pptp-manager
-	patiently 60 gone
+	left ours
 }
 
 pon_() { # COUNT ROUND
 	for name in $(names "$1"); do
 		pon "$name" updetach persist >/dev/null 2>&1 || echo "pon $name: $?"
 	done
-	patiently 60 up "$1" ppp || echo "pon: not all of $1 are up"
+	settled "$1" ppp
 	# Of this machine's network, and not the server's.
 	mine=
 	for pid in $(pgrep -x 'pppd|pptp|pptpgw|pptpcm|sh'); do
-		[ "$pid" = $$ ] || [ "$(readlink "/proc/$pid/ns/net")" != "$(readlink /proc/self/ns/net)" ] ||
-			! grep -qE '^(pppd|pptp)|pptp ' "/proc/$pid/cmdline" || mine="$mine $pid"
+		[ "$(readlink "/proc/$pid/ns/net")" = "$(readlink /proc/self/ns/net)" ] || continue
+		# pon's shell, and no other.
+		[ "$(cat "/proc/$pid/comm")" != sh ] || grep -q '^pptp ' <<-END || continue
+			$(tr '\0' '\n' <"/proc/$pid/cmdline")
+		END
+		mine="$mine $pid"
 	done
 	# shellcheck disable=SC2086 # a list of words
 	reading "pon.$1.$2" $mine
 	poff -a >/dev/null 2>&1 || true
-	patiently 60 gone
+	left pon
 }
 
 nm() { # COUNT ROUND
@@ -101,11 +115,12 @@ nm() { # COUNT ROUND
 		if nmcli --wait 60 connection up "$name" >/dev/null 2>&1; then came=$((came + 1)); else echo "nm: $name does not come up"; fi
 		[ "$came" -gt 0 ] || [ "$name" != t003 ] || break
 	done
+	settled "$came" ppp
 	# shellcheck disable=SC2046 # a list of words
 	reading "nm.$1.$2" $(in_unit NetworkManager.service)
 	echo "$came" >"$directory/nm.came.$1.$2"
 	systemctl stop NetworkManager
-	patiently 60 gone
+	left nm
 	ip -4 address flush dev uplink
 	ip address add 192.0.2.2/24 dev uplink
 	ip route add default via 192.0.2.1 dev uplink

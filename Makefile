@@ -57,7 +57,8 @@ install:
 	install -m 0644 *.md $(DESTDIR)$(docdir)
 	install -m 0644 docs/*.md docs/*.svg $(DESTDIR)$(docdir)/docs
 	install -m 0644 etc/pptp-manager.example.yaml $(DESTDIR)$(docdir)/examples/pptp-manager.yaml
-	install -m 0644 etc/prometheus/pptp.rules.yml $(DESTDIR)$(docdir)/examples
+	install -m 0644 etc/prometheus/* $(DESTDIR)$(docdir)/examples
+	cd packaging/ansible && find . -type f -exec install -D -m 0644 {} $(DESTDIR)$(docdir)/examples/ansible/{} \;
 	install -m 0644 etc/pptp-manager.schema.json $(DESTDIR)$(datadir)
 	for page in $(MANUAL); do install -m 0644 $$page $(DESTDIR)$(mandir)/man$${page##*.} || exit; done
 	install -m 0644 pptpd_manager/*.py $(DESTDIR)$(privatedir)/pptpd_manager

@@ -49,6 +49,8 @@ PACKAGES = (
     "fish",
     "openssh-server",
     "ansible-core",
+    "python3-apt",
+    "systemd-journal-remote",
     "python3-prometheus-client",
     "prometheus-node-exporter",
 )

@@ -107,6 +107,30 @@ PLAYS: dict[str, tuple[Line, ...]] = {
         Line("nmcli connection modify work connection.autoconnect no"),
     ),
     "openwrt": (Line("pptpctl import openwrt /tmp/openwrt/network", "vpn:"),),
+    # This machine is branch1 as well, and work is up.
+    "branch1": (
+        Line("ssh root@branch1 pptpctl", "work +up"),
+        Line("ssh root@branch1 pptpctl status work", "pptp-work"),
+        Line("ssh root@branch1 pptpctl up work"),
+        Line("ssh root@branch1 pptpctl list --json", '"name": "work"'),
+        Line("ssh -t root@branch1 pptpctl monitor", "work", status=130, endless=True),
+        Line("ssh root@branch1 journalctl PPTP_TUNNEL=work -n 20", "tunnel work: up"),
+        Line("systemctl -H root@branch1 list-units 'pptp@*'", "pptp@work.service +loaded +active"),
+        Line("systemctl -H root@branch1 status pptp@work", "Up: pptp-work"),
+        Line("systemctl -H root@branch1 restart pptp@work"),
+        Line(f"busctl -H root@branch1 call {MANAGER} ListTunnels", '"work" "/org/pptpmanager1/tunnel/work" "up"'),
+        Line(f"busctl -H root@branch1 call {MANAGER} Reconnect s work"),
+        Line(f"busctl -H root@branch1 introspect {TUNNEL}", "Reconnects +property +u +[12]"),
+        Line("mkdir -p /var/log/journal/remote"),
+        Line(
+            "ssh root@branch1 journalctl -o export PPTP_TUNNEL=work | "
+            "/lib/systemd/systemd-journal-remote -o /var/log/journal/remote/branch1.journal -"
+        ),
+        Line(
+            "journalctl --file /var/log/journal/remote/branch1.journal PPTP_TUNNEL=work PPTP_STATE=up",
+            "tunnel work: up",
+        ),
+    ),
     "resolved": (Line("resolvectl status pptp-work", "pptp-work"),),
 }
 
@@ -119,6 +143,8 @@ ELSEWHERE = {
     "make install": "lab/guest.py",
     "apt install prometheus-node-exporter python3-prometheus-client": "lab/rootfs.py",
     "systemctl enable --now pptp-metrics.timer": "tests/lab/test_fleet.py",
+    "ansible-vault create group_vars/pptp/vault.yml": "tests/lab/test_fleet.py",
+    "ansible-playbook site.yml --ask-vault-pass": "tests/lab/test_fleet.py",
     ".venv/bin/python -m pytest tests/unit/test_config.py": "Makefile",
     ".venv/bin/ruff check .": "tests/lint/test_linters.py",
     ".venv/bin/ruff format .": "tests/lint/test_linters.py",

@@ -100,7 +100,6 @@ APART = {
     "network": ("test_hooks.py", "test_network.py", "test_names.py"),
     "tools": ("test_pptpctl.py", "test_pptpctl_looks.py", "test_import.py"),
     "sandbox": ("test_sandbox.py",),
-    "fleet": ("test_fleet.py",),
 }
 # What takes long, and in what it shows depends on nothing that differs between the suites: on the first one only.
 ONCE = (
@@ -122,10 +121,12 @@ SCENARIOS = {
             ".",
             "--ignore=boot",
             "--ignore=test_package.py",
+            "--ignore=test_fleet.py",
             *(f"--ignore={name}" for names in APART.values() for name in names),
         ),
     ),
     **{name: Scenario(bare, names) for name, names in APART.items()},
+    "fleet": Scenario(packaged, ("test_fleet.py",)),
     "package": Scenario(packaged, ("test_package.py",)),
     "boot-late-network": Scenario(late_network, ("boot", "-k", "late_network")),
     "boot-server-away": Scenario(server_away, ("boot", "-k", "server_away")),

@@ -17,6 +17,7 @@ from pathlib import Path
 import commands as lab
 import passwords
 import pytest
+import remote
 import ways
 from documented import PLAYS, Line
 
@@ -180,7 +181,17 @@ def resolved() -> Iterator[None]:
         lab.out("systemctl", "mask", "systemd-resolved")
 
 
-WAYS = (quick_start, wrong_password, bus, credential, pptpsetup, networkmanager, openwrt, resolved)
+@contextlib.contextmanager
+def branch1() -> Iterator[None]:
+    """ssh gets to this machine by that name, and it has a tunnel that is up."""
+    lab.configure({"work": lab.ALICE})
+    assert lab.systemctl("start", "pptp@work") == 0, lab.evidence()
+    with remote.named("branch1"):
+        yield
+    shutil.rmtree("/var/log/journal/remote")
+
+
+WAYS = (quick_start, wrong_password, bus, credential, pptpsetup, networkmanager, openwrt, branch1, resolved)
 PREPARED = {prepare.__name__: prepare for prepare in WAYS}
 
 

@@ -15,6 +15,7 @@ DOCUMENTS = {
 PROGRAMS = (
     *("pptpctl", "pptp-manager", "systemctl", "journalctl", "busctl", "systemd-ask-password", "resolvectl", "nmcli"),
     *("ip", "ping", "nft", "sysctl", "modprobe", "getent", "sh", "mkdir", "apt", "make", "poff", "uci"),
+    *("ssh", "ansible-vault", "ansible-playbook"),
     *("lab/lab", "tests/lab/run", ".venv/bin/python", ".venv/bin/ruff", ".venv/bin/mypy"),
 )
 

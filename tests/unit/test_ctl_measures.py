@@ -110,7 +110,7 @@ def test_promtool_has_nothing_to_say() -> None:
 
 
 def test_the_page_has_each_metric() -> None:
-    page = (ROOT / "docs/fleet.md").read_text()
+    page = (ROOT / "docs/fleet.md").read_text().partition("## Alerts")[0]
     rows = re.findall(r"^\| (`pptp_.*?) \|", page, re.MULTILINE)
     told = [name for row in rows for name in re.findall(r"`(\w+)`", row)]
     assert told == re.findall(r"^# TYPE (\S+) ", text(MANAGER), re.MULTILINE)

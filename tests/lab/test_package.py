@@ -21,6 +21,7 @@ OLD, NEW = Path("/lab/packages/old"), Path("/lab/packages/new")  # a folder for 
 # What is on the machine for nobody but us. Not python3-gi: these tests import it.
 DEPENDENCIES = (
     "pptp-linux",
+    "python3-jeepney",
     "python3-pyroute2",
     "python3-sdnotify",
     "python3-yaml",

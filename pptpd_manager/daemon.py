@@ -85,7 +85,7 @@ class _Daemon:
             files=OptionFiles(runtime),
             passwords=Passwords(transient, files, runtime),
             timers=timers,
-            processes=Processes(),
+            processes=Processes(timers),
             processors=Processors(),
             readings=journal.Readings(),
             nft=self._nft,

@@ -6,23 +6,23 @@ import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from gi.repository import GLib
-
 from pptpd_manager import reasons
-from pptpd_manager.callback import guarded
 from pptpd_manager.reasons import Failure
+from pptpd_manager.sources import Readable
+from pptpd_manager.timers import Timers
 
 LOOK_SECONDS = 5
 STOPPED = ("T", "t")  # /proc/PID/stat, proc(5): stopped by a signal or by a debugger
 # The gateway holds pppd's pseudo-terminal, so pppd notices its end. A call manager that ends well ends it before.
 CALL_MANAGER, GATEWAY, PPPD = "pptpcm", "pptpgw", "pppd"
-GRACE_MS = 300
+GRACE_SECONDS = 0.3
 
 
 class Processes:
     """Watches by pidfd, which needs no right over the processes, and by a look at pppd now and then."""
 
-    def __init__(self) -> None:
+    def __init__(self, timers: Timers) -> None:
+        self._timers, self._ends = timers, Readable()
         self._watched: dict[str, _Watch] = {}
 
     def watch(self, name: str, pppd: int, pids: Iterable[int], lost: Callable[[Failure], None]) -> None:
@@ -38,7 +38,8 @@ class Processes:
         )
         # A child of pppd's has its name until it becomes the script that it is to run.
         mains = [pid for pid, program in programs.items() if program == PPPD and _parent(pid) not in programs]
-        self._watched[name] = _Watch(pppd or next(iter(mains), 0), next(iter(managers), 0), gateways, lost)
+        main, manager = pppd or next(iter(mains), 0), next(iter(managers), 0)
+        self._watched[name] = _Watch(self._timers, self._ends, main, manager, gateways, lost)
 
     def forget(self, name: str) -> None:
         """End the watch of that name, if there is one."""
@@ -47,24 +48,30 @@ class Processes:
 
 
 class _Watch:
-    def __init__(self, pppd: int, manager: int, gateways: list[int], lost: Callable[[Failure], None]) -> None:
-        self._pppd, self._lost = pppd, lost
-        self._gateways = gateways
+    def __init__(
+        self,
+        timers: Timers,
+        ends: Readable,
+        pppd: int,
+        manager: int,
+        gateways: list[int],
+        lost: Callable[[Failure], None],
+    ) -> None:
+        self._timers, self._ends = timers, ends
+        self._pppd, self._gateways, self._lost = pppd, gateways, lost
         self._was_stopped = False
-        self._sources: list[int] = []
         self._fds: list[int] = []
         self._on_end(manager, self._manager_ended)
         self._on_end(pppd, self.close)
         if pppd:
-            self._sources.append(GLib.timeout_add_seconds(LOOK_SECONDS, guarded(self._look)))
+            self._timers.start(self, LOOK_SECONDS, self._look)
 
     def close(self) -> None:
         """Watch nothing any more."""
-        sources, self._sources = self._sources, []
+        self._timers.cancel(self)
         fds, self._fds = self._fds, []
-        for source in sources:
-            GLib.source_remove(source)
         for fd in fds:
+            self._ends.forget(fd)
             os.close(fd)
 
     def _on_end(self, pid: int, ended: Callable[[], None]) -> None:
@@ -73,15 +80,9 @@ class _Watch:
             fd = os.pidfd_open(pid) if pid else -1
         except OSError:  # it is gone: then pppd's end tells the rest
             return
-        if fd < 0:
-            return
-        self._fds.append(fd)
-
-        def readable(_fd: int, _condition: GLib.IOCondition) -> bool:
-            ended()
-            return bool(GLib.SOURCE_CONTINUE)  # close() has removed it
-
-        self._sources.append(GLib.io_add_watch(fd, GLib.PRIORITY_DEFAULT, GLib.IOCondition.IN, guarded(readable)))
+        if fd >= 0:
+            self._fds.append(fd)
+            self._ends.watch(fd, ended)
 
     def _manager_ended(self) -> None:
         """Look in a moment: one that ends well has ended its gateway, and then pppd notices."""
@@ -89,22 +90,22 @@ class _Watch:
         self.close()
         if pppd:
             self._on_end(pppd, self.close)
-        self._sources.append(GLib.timeout_add(GRACE_MS, guarded(self._look_for_gateway)))
+        self._timers.start(self, GRACE_SECONDS, self._look_for_gateway)
 
-    def _look_for_gateway(self) -> bool:
+    def _look_for_gateway(self) -> None:
         if any(_program(pid) == GATEWAY for pid in self._gateways):
             self._tell(Failure(reasons.PPTP_KILLED))
         else:
             self.close()
-        return bool(GLib.SOURCE_CONTINUE)  # close() has removed it
 
-    def _look(self) -> bool:
+    def _look(self) -> None:
         """Two looks in a row, since a debugger or a shell may stop a process for a moment."""
         stopped = _state(self._pppd) in STOPPED
         if stopped and self._was_stopped:
             self._tell(Failure(reasons.PPPD_HANGS))
+            return
         self._was_stopped = stopped
-        return bool(GLib.SOURCE_CONTINUE)
+        self._timers.start(self, LOOK_SECONDS, self._look)
 
     def _tell(self, failure: Failure) -> None:
         self.close()

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+import gi
 from gi.repository import Gio, GLib
 
 from pptpd_manager.callback import guarded
@@ -22,6 +23,9 @@ class Target(NamedTuple):
     path: str
     interface: str
 
+
+# Called with the reply, which may be an error, or with what kept it from coming.
+Replied = Callable[[Gio.DBusMessage | GLib.Error], None]
 
 DRIVER = Target(BUS, "/org/freedesktop/DBus", BUS)
 
@@ -44,22 +48,49 @@ def call(
     the index; they stay the caller's.
     """
 
-    def answered(con: Gio.DBusConnection, result: Gio.AsyncResult) -> None:
+    sent = Gio.DBusMessage.new_method_call(*target, method)
+    if arguments is not None:
+        sent.set_body(arguments)
+    if fds:
+        handed = Gio.UnixFDList()
+        for fd in fds:
+            handed.append(fd)  # a duplicate
+        sent.set_unix_fd_list(handed)
+
+    def replied(reply: Gio.DBusMessage | GLib.Error) -> None:
         try:
-            reply = con.call_finish(result)
+            if isinstance(reply, GLib.Error):
+                raise reply
+            reply.to_gerror()
         except GLib.Error as error:
             failed(error)
             return
-        then(reply.unpack())
+        body = reply.get_body()
+        then(body.unpack() if body else ())
 
-    words = (*target, method, arguments, None, Gio.DBusCallFlags.NONE, GLib.MAXINT if patient else CALL_MS)
-    if not fds:
-        con.call(*words, None, guarded(answered))
-        return
-    handed = Gio.UnixFDList()
-    for fd in fds:
-        handed.append(fd)  # a duplicate
-    con.call_with_unix_fd_list(*words, handed, None, guarded(answered))
+    _send(con, sent, GLib.MAXINT if patient else CALL_MS, replied)
+
+
+def by_gio(con: Gio.DBusConnection, message: Gio.DBusMessage, timeout_ms: int, then: Replied) -> None:
+    """As Replies.send(), where PyGObject keeps nothing of a call."""
+
+    def answered(con: Gio.DBusConnection, result: Gio.AsyncResult) -> None:
+        try:
+            reply = con.send_message_with_reply_finish(result)
+        except GLib.Error as error:
+            then(error)
+            return
+        then(reply)
+
+    con.send_message_with_reply(message, Gio.DBusSendMessageFlags.NONE, timeout_ms, None, guarded(answered))
+
+
+if gi.version_info < (3, 46):
+    from pptpd_manager.replies import Replies
+
+    _send = Replies().send
+else:
+    _send = by_gio
 
 
 def tell(con: Gio.DBusConnection, target: Target, method: str, arguments: GLib.Variant) -> None:

@@ -1,7 +1,6 @@
 """Timers of the GLib loop, one for each key; starting one replaces it.
 
-One source of GLib for all of them, at the earliest: PyGObject 3.42 leaks some 110 bytes with every source that it
-makes, and there is a timer for every call that waits for something.
+One source of GLib for all of them, at the earliest: there is a timer for every call that waits for something.
 """
 
 from __future__ import annotations
@@ -12,9 +11,8 @@ import math
 import time
 from collections.abc import Callable, Hashable
 
-from gi.repository import GLib
-
 from pptpd_manager.callback import guarded
+from pptpd_manager.sources import Alarm
 
 _SPARE = 64  # so many ended timers are kept among the others
 
@@ -28,7 +26,7 @@ class Timers:
             tuple[float, int, Hashable]
         ] = []  # when, which, of what; also those that are not live any more
         self._serial = itertools.count()
-        self._source = 0
+        self._alarm = Alarm(self._run)
         self._at = math.inf  # when it wakes us
 
     def start(self, key: Hashable, seconds: float, fired: Callable[[], None]) -> None:
@@ -55,14 +53,11 @@ class Timers:
             heapq.heappop(self._heap)
         if not self._heap or self._heap[0][0] >= self._at:
             return
-        if self._source:
-            GLib.source_remove(self._source)
         self._at = self._heap[0][0]
-        delay = math.ceil(max(0.0, self._at - time.monotonic()) * 1000)
-        self._source = GLib.timeout_add(delay, guarded(self._run))
+        self._alarm.set_ready_time(math.ceil(self._at * 1e6))
 
-    def _run(self) -> bool:
-        self._source, self._at = 0, math.inf
+    def _run(self) -> None:
+        self._at = math.inf
         now = time.monotonic()
         while self._heap and self._heap[0][0] <= now:
             entry = heapq.heappop(self._heap)
@@ -70,4 +65,3 @@ class Timers:
                 _serial, fired = self._live.pop(entry[2])
                 guarded(fired)()
         self._wake()
-        return bool(GLib.SOURCE_REMOVE)

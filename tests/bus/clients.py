@@ -180,6 +180,12 @@ def private_bus() -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
             daemon.kill()
 
 
+def own_memory() -> int:
+    """Bytes of this process that no other one has."""
+    (line,) = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("RssAnon")]
+    return int(line.split()[1]) * 1024
+
+
 def never(*_arguments: Any) -> NoReturn:
     """For a callback that must not be called."""
     pytest.fail("called")

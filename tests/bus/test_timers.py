@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
 import pytest
 
 from pptpd_manager.timers import Timers
 
-from .clients import never, until
+from .clients import never, own_memory, until
 
 
 def test_each_fires_once_in_the_order_of_its_time() -> None:
@@ -81,14 +80,8 @@ def test_nothing_is_left_of_timers_that_are_cancelled() -> None:
             timers.cancel(n)
 
     turn()
-    before = memory()
+    before = own_memory()
     turn()
-    assert memory() - before < 500_000
+    assert own_memory() - before < 500_000
     timers.start("a", 0.01, lambda: fired.append("a"))
     until(lambda: fired, "one that is earlier")
-
-
-def memory() -> int:
-    """Bytes of this process that are its own."""
-    (line,) = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("RssAnon")]
-    return int(line.split()[1]) * 1024

@@ -16,6 +16,7 @@ from gi.repository import GLib
 from pptpd_manager import processes, reasons
 from pptpd_manager.processes import Processes
 from pptpd_manager.reasons import Failure
+from pptpd_manager.timers import Timers
 
 from .kernel import turn
 
@@ -45,7 +46,7 @@ def spin() -> bool:
 
 
 def test_a_call_manager_that_ends(start: Start) -> None:
-    watched, told = Processes(), list[Failure]()
+    watched, told = Processes(Timers()), list[Failure]()
     pppd, gateway, manager = (start(name) for name in ("pppd", "pptpgw", "pptpcm"))
     watched.watch("work", 0, [process.pid for process in (gateway, manager, pppd)], told.append)
     manager.kill()
@@ -56,21 +57,21 @@ def test_a_call_manager_that_ends(start: Start) -> None:
 
 
 def test_a_call_manager_that_ends_with_its_gateway_is_pppds_business(start: Start) -> None:
-    watched, told = Processes(), list[Failure]()
+    watched, told = Processes(Timers()), list[Failure]()
     pppd, gateway, manager = (start(name) for name in ("pppd", "pptpgw", "pptpcm"))
     watched.watch("work", pppd.pid, [process.pid for process in (gateway, manager, pppd)], told.append)
     gateway.kill()
     gateway.wait()
     manager.kill()
     late: list[bool] = []
-    GLib.timeout_add(processes.GRACE_MS + 300, lambda: late.append(True))
+    GLib.timeout_add(round(processes.GRACE_SECONDS * 1000) + 300, lambda: late.append(True))
     turn(lambda: late, "the moment to pass")
     assert told == []
     watched.forget("work")
 
 
 def test_a_pppd_that_ends_ends_the_watch(start: Start) -> None:
-    watched, told = Processes(), list[Failure]()
+    watched, told = Processes(Timers()), list[Failure]()
     pppd, manager = start("pppd"), start("pptpcm")
     fds = len(os.listdir("/proc/self/fd"))
     watched.watch("work", 0, [pppd.pid, manager.pid], told.append)
@@ -85,7 +86,7 @@ def test_a_pppd_that_ends_ends_the_watch(start: Start) -> None:
 
 def test_a_pppd_that_stays_stopped(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processes, "LOOK_SECONDS", 1)
-    watched, told = Processes(), list[Failure]()
+    watched, told = Processes(Timers()), list[Failure]()
     pppd = start("pppd")
     watched.watch("work", 0, [pppd.pid], told.append)
     pppd.send_signal(signal.SIGSTOP)
@@ -102,7 +103,7 @@ def test_a_child_of_pppd_is_not_taken_for_it(start: Start, tmp_path: Path) -> No
         children = Path(f"/proc/{pppd.pid}/task/{pppd.pid}/children")
         turn(lambda: children.read_text() or spin(), "its child")
         child = int(children.read_text())
-        watched, told = Processes(), list[Failure]()
+        watched, told = Processes(Timers()), list[Failure]()
         watched.watch("work", 0, [pppd.pid, child, manager.pid, gateway.pid], told.append)
         os.kill(child, signal.SIGKILL)
         turn(lambda: not Path(f"/proc/{child}/exe").exists() or spin(), "the child's end")
@@ -113,7 +114,7 @@ def test_a_child_of_pppd_is_not_taken_for_it(start: Start, tmp_path: Path) -> No
 
 
 def test_processes_that_are_gone_already(start: Start) -> None:
-    watched, told = Processes(), list[Failure]()
+    watched, told = Processes(Timers()), list[Failure]()
     pppd = start("pppd")
     pppd.kill()
     pppd.wait()

@@ -11,7 +11,9 @@ from gi.repository import GLib
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pptpd_manager import units
 from pptpd_manager.labels import escape, unescape, unit_name, unit_path
+from pptpd_manager.remote import Target
 from pptpd_manager.units import AT_ONCE, UNIT, Units, UnitState
 
 
@@ -67,24 +69,28 @@ class Bus:
         )
         return 1
 
-    def call(self, *words: Any) -> None:
-        method, arguments, answered = words[3], words[4], words[-1]
-        if method == "GetAll":
-            self.open.setdefault(arguments.unpack()[0].rpartition(".")[2], []).append(answered)
-        elif method == "Get":
-            value = self.facts[arguments.unpack()[1]]
-            answered(self, GLib.Variant("(v)", (GLib.Variant("s" if isinstance(value, str) else "i", value),)))
-
-    def call_finish(self, result: Any) -> GLib.Variant:
-        if isinstance(result, GLib.Error):
-            raise result
-        assert isinstance(result, GLib.Variant)
-        return result
+    def call(
+        self,
+        _con: Any,
+        _target: Target,
+        method: str,
+        arguments: GLib.Variant | None,
+        then: Callable[[Any], None],
+        failed: Callable[[GLib.Error], None],
+    ) -> None:
+        """In place of remote.call()."""
+        if method == "GetAll" and arguments:
+            self.open.setdefault(arguments.unpack()[0].rpartition(".")[2], []).append((then, failed))
+        elif method == "Get" and arguments:
+            then((self.facts[arguments.unpack()[1]],))
 
     def answer(self, interface: str, **properties: Any) -> None:
         """Answer the oldest open question about an interface; without properties with an error."""
-        result = GLib.Variant("(a{sv})", (typed(properties),)) if properties else gone()
-        self.open[interface].pop(0)(self, result)
+        then, failed = self.open[interface].pop(0)
+        if properties:
+            then(GLib.Variant("(a{sv})", (typed(properties),)).unpack())
+        else:
+            failed(gone())
 
 
 def gone() -> GLib.Error:
@@ -109,8 +115,10 @@ def read(bus: Bus, **properties: Any) -> UnitState:
 
 
 @pytest.fixture
-def bus() -> Bus:
-    return Bus()
+def bus(monkeypatch: pytest.MonkeyPatch) -> Bus:
+    made = Bus()
+    monkeypatch.setattr(units, "call", made.call)
+    return made
 
 
 @pytest.fixture
@@ -120,8 +128,8 @@ def told() -> list[str]:
 
 @pytest.fixture
 def ask(bus: Bus, told: list[str]) -> Callable[[], None]:
-    units = Units(bus, lambda _, state: told.append(f"news: {state.active}"))
-    return lambda: units.state("office", lambda state: told.append(state.active if state else "nobody knows"))
+    made = Units(bus, lambda _, state: told.append(f"news: {state.active}"))
+    return lambda: made.state("office", lambda state: told.append(state.active if state else "nobody knows"))
 
 
 def test_the_state_of_a_unit_is_not_told_after_a_later_one(bus: Bus, told: list[str], ask: Callable[[], None]) -> None:
@@ -136,9 +144,9 @@ def test_the_state_of_a_unit_is_not_told_after_a_later_one(bus: Bus, told: list[
 
 def test_what_a_unit_was_before_an_order_is_not_told_after_it(bus: Bus, told: list[str]) -> None:
     """It would be taken for what came of the order."""
-    units = Units(bus, lambda *_: None)
-    units.state("office", lambda state: told.append(state.active if state else ""))
-    units.start("office", lambda: None, lambda _: None)
+    made = Units(bus, lambda *_: None)
+    made.state("office", lambda state: told.append(state.active if state else ""))
+    made.start("office", lambda: None, lambda _: None)
     bus.answer("Unit", ActiveState="failed", SubState="failed")
     assert told == []
     bus.answer("Unit", ActiveState="activating", SubState="start")
@@ -198,10 +206,10 @@ def test_a_state_that_systemd_does_not_tell(
 
 def test_a_hundred_tunnels_do_not_ask_more_at_once_than_the_bus_lets_them(bus: Bus) -> None:
     told: list[str] = []
-    units = Units(bus, lambda *_: None)
+    made = Units(bus, lambda *_: None)
     names = [f"t{number}" for number in range(100)]
     for name in names:
-        units.state(name, lambda state, name=name: told.append(name))  # type: ignore[misc]
+        made.state(name, lambda state, name=name: told.append(name))  # type: ignore[misc]
     while told != names:
         assert len(bus.open["Unit"]) <= AT_ONCE
         bus.answer("Unit", ActiveState="inactive", SubState="dead")

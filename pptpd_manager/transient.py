@@ -50,8 +50,7 @@ class End(NamedTuple):
 class _Run:
     """Commands that have yet to end.
 
-    fds: that go with the properties. wait: subscriptions; begun: systemd runs them; busy: an earlier service runs;
-    over: done() was called.
+    fds: that go with the properties. begun: systemd runs them; busy: an earlier service runs; over: done() was called.
     """
 
     unit: str
@@ -61,7 +60,6 @@ class _Run:
     done: Done
     fds: list[int] = field(default_factory=list)
     ended: Callable[[End], None] = lambda _: None
-    wait: list[int] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
     begun: bool = False
     busy: bool = False
@@ -75,6 +73,8 @@ class Transient:
         """con: a connection that systemd tells of its units (Subscribe), as Units has it do."""
         self._con = con
         self._timers = Timers()
+        self._runs: dict[str, list[_Run]] = {}  # by the path of the unit
+        self._listening = False
 
     def run(
         self,
@@ -103,18 +103,31 @@ class Transient:
         properties += _handed(output, credentials)
         fds = [] if output is None else [output]
         run = _Run(unit_name, list(commands), properties, seconds, done, fds, ended)
-        none = Gio.DBusSignalFlags.NONE
-        run.wait = [
-            self._con.signal_subscribe(
-                *(SYSTEMD, PROPERTIES, "PropertiesChanged", unit_path(unit_name), UNIT, none),
-                guarded(lambda *news: self._changed(run, news[5].unpack()[1])),
-            ),
-            self._con.signal_subscribe(
-                *(SYSTEMD, MANAGER, "UnitRemoved", SYSTEMD_PATH, unit_name, none),
-                guarded(lambda *_: self._removed(run)),
-            ),
-        ]
+        self._listen()
+        self._runs.setdefault(unit_path(unit_name), []).append(run)
         self._start(run)
+
+    def _listen(self) -> None:
+        """Hear of units from the first run on: each subscription that is ended costs PyGObject memory for good."""
+        if self._listening:
+            return
+        self._listening = True
+        none = Gio.DBusSignalFlags.NONE
+        changed, removed = (PROPERTIES, "PropertiesChanged", None, UNIT), (MANAGER, "UnitRemoved", SYSTEMD_PATH, None)
+        self._con.signal_subscribe(SYSTEMD, *changed, none, guarded(self._unit_changed))
+        self._con.signal_subscribe(SYSTEMD, *removed, none, guarded(self._unit_removed))
+
+    def _unit_changed(
+        self, _con: Any, _sender: str, path: str, _interface: str, _signal: str, parameters: GLib.Variant
+    ) -> None:
+        for run in self._runs.get(path, ())[:]:
+            self._changed(run, parameters.unpack()[1])
+
+    def _unit_removed(
+        self, _con: Any, _sender: str, _path: str, _interface: str, _signal: str, parameters: GLib.Variant
+    ) -> None:
+        for run in self._runs.get(parameters.unpack()[1], ())[:]:
+            self._removed(run)
 
     def _start(self, run: _Run) -> None:
         run.begun = run.busy = False
@@ -186,8 +199,10 @@ class Transient:
             return
         run.over = True
         self._timers.cancel(run)
-        for subscription in run.wait:
-            self._con.signal_unsubscribe(subscription)
+        runs = self._runs[path := unit_path(run.unit)]
+        runs.remove(run)
+        if not runs:
+            del self._runs[path]
         self._unref(run)
         run.done("; ".join([*run.complaints, *([complaint] if complaint else [])]))
 

@@ -48,6 +48,7 @@ PACKAGES = (
     "bash-completion",
     "zsh",
     "fish",
+    "iperf3",
     "openssh-server",
     "ansible-core",
     "python3-apt",

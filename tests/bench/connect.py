@@ -6,7 +6,6 @@ Figures compare only within one boot, so the ways take turns.
 from __future__ import annotations
 
 import shlex
-import subprocess
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -78,8 +77,7 @@ def measured(way: Way, networks: Sequence[str] = (NETWORK,)) -> Times:
     untouched = lab.routes()
     with ways.running(way), watching(PING_SECONDS) as (kernel, pings):
         begun = time.time()
-        # Not by a pipe: pppd keeps what it is started with.
-        subprocess.run(way.connect, check=True, timeout=60, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        ways.dial(way)
         returned = time.time()
         first_ping = lab.wait_for(lambda: replied(pings.read_text()), f"a ping through {way.name}")
         route = lab.wait_for(

@@ -22,4 +22,5 @@ PARTS = (
     Part("memory", "memory", seconds=2400, memory="4096M"),
     Part("start", "start", seconds=600),
     Part("processor", "processor", seconds=1500, memory="3072M"),
+    Part("throughput", "throughput", seconds=900),
 )

@@ -23,7 +23,7 @@ import commands as lab
 import result
 from result import BEST, Aim, Figure, Result
 from watching import came_back, replied, watching, went_down
-from ways import NETWORK, OURS, OURS_SYSTEMD, WAYS, Way, configured, hang_up, running
+from ways import NETWORK, OURS, OURS_SYSTEMD, WAYS, Way, configured, dial, hang_up, running
 
 PING_SECONDS = 0.2
 LASTED_SECONDS = 13.0  # so that the link counts as one that lasted, and its end not as a failed attempt
@@ -137,8 +137,7 @@ def trial(way: Way, fault: Fault, limit: float = LIMIT_SECONDS) -> Outcome:
 def faulted(way: Way, fault: Fault, limit: float) -> Outcome:
     """As trial, but it leaves the way as it is in the end."""
     with watching(PING_SECONDS) as (kernel, pings):
-        # Not by a pipe: pppd keeps what it is started with.
-        subprocess.run(way.connect, check=True, timeout=90, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        dial(way)
         lab.wait_for(lambda: replied(pings.read_text()), f"a ping through {way.name}")
         time.sleep(LASTED_SECONDS)
         sessions = lab.server_sessions()

@@ -10,6 +10,7 @@ import contextlib
 import difflib
 import os
 import signal
+import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,6 +94,12 @@ def configured(ways: Sequence[Way], networks: Sequence[str] = (NETWORK,)) -> Ite
 def running(way: Way) -> contextlib.AbstractContextManager[None]:
     """Have what must run before the way can connect."""
     return nm_running() if way in NM_WAYS else contextlib.nullcontext()
+
+
+def dial(way: Way) -> None:
+    """Connect; returns when the command does."""
+    # Not by a pipe: pppd keeps what it is started with.
+    subprocess.run(way.connect, check=True, timeout=90, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def hang_up(way: Way) -> None:

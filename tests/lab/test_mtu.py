@@ -6,37 +6,19 @@ import contextlib
 import socket
 import statistics
 import struct
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import commands as lab
+import iperf
 import pytest
 
 ETHERNET = 1500
 SECOND_INSIDE = "10.99.0.1"
 ETH_P_ALL, GRE = 3, 47
-PORT = 5001
-CHUNK, ROUNDS = 500_000, 6
-# Takes as many bytes as it is told and says when it has them, or sends so many.
-PARTNER = f"""
-import socket, struct, threading
-def serve(connection):
-    while order := connection.recv(9, socket.MSG_WAITALL):
-        way, count = struct.unpack(">cQ", order)
-        if way == b"d":
-            connection.sendall(bytes(count))
-            continue
-        while count:
-            count -= len(connection.recv(min(count, 1 << 16)))
-        connection.sendall(b".")
-listening = socket.create_server(("", {PORT}))
-print("there", flush=True)
-while True:
-    threading.Thread(target=serve, args=listening.accept()[:1], daemon=True).start()
-"""
+AMOUNT, ROUNDS = ("--bytes", "500K"), 6
 
 
 class Tap:
@@ -214,45 +196,16 @@ def test_the_throughput_is_this() -> None:
     """The tunnels take turns in small steps, since what else the machine does changes from one second to the next."""
     lab.configure({"work": lab.ALICE, "full": {**lab.ALICE, "mtu": 1500, "mru": 1500, "routes": ["10.99.0.0/24"]}})
     assert lab.systemctl("start", "pptp@work", "pptp@full") == 0, lab.evidence()
-    command = ["ip", "netns", "exec", "server", "/usr/bin/python3", "-c", PARTNER]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as partner:
-        try:
-            assert partner.stdout and partner.stdout.readline() == "there\n"
-            times = transfers()
-        finally:
-            partner.kill()
-    for way, both in times.items():
-        rates = [CHUNK / 1e6 / statistics.median(taken) for taken in zip(*both, strict=True)]
-        ratio = statistics.median(default / ours for ours, default in both)
-        print(f"{way}: {rates[0]:.1f} MB/s with mtu: auto, {rates[1]:.1f} with pppd's default: {ratio:.2f} times")
-        assert ratio > 0
-
-
-def transfers() -> dict[str, list[tuple[float, float]]]:
-    """Seconds that each chunk took by our tunnel and by the other one, up and down."""
-    times: dict[str, list[tuple[float, float]]] = {"sent": [], "received": []}
-    with contextlib.ExitStack() as stack:
-        ours, other = (
-            stack.enter_context(socket.create_connection((address, PORT), timeout=20))
-            for address in (lab.INSIDE, SECOND_INSIDE)
+    ways = {"sent": False, "received": True}
+    rates: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
+    with iperf.serving():
+        for _ in range(ROUNDS):
+            for name, down in ways.items():
+                ours, default = (iperf.rate(address, AMOUNT, down=down) for address in (lab.INSIDE, SECOND_INSIDE))
+                rates[name].append((ours, default))
+    for name, both in rates.items():
+        ours, default = (statistics.median(one) for one in zip(*both, strict=True))
+        print(
+            f"{name}: {ours:.1f} Mbit/s with mtu: auto, {default:.1f} with pppd's default: {ours / default:.2f} times"
         )
-        for connection in (ours, other):  # warm up
-            taken(connection, b"u"), taken(connection, b"d")
-        for number in range(ROUNDS):
-            for name, way in (("sent", b"u"), ("received", b"d")):
-                if number % 2:
-                    second, first = taken(other, way), taken(ours, way)
-                else:
-                    first, second = taken(ours, way), taken(other, way)
-                times[name].append((first, second))
-    return times
-
-
-def taken(connection: socket.socket, way: bytes) -> float:
-    """The seconds for a chunk of TCP; way: b"u" to the partner, b"d" from it."""
-    begun = time.monotonic()
-    connection.sendall(struct.pack(">cQ", way, CHUNK) + (bytes(CHUNK) if way == b"u" else b""))
-    missing = 1 if way == b"u" else CHUNK
-    while missing:
-        missing -= len(connection.recv(min(missing, 1 << 16)))
-    return time.monotonic() - begun
+        assert default > 0

@@ -87,7 +87,7 @@ class _Daemon:
             timers=timers,
             processes=Processes(timers),
             processors=Processors(),
-            readings=journal.Readings(),
+            readings=journal.Readings(timers),
             nft=self._nft,
             names=Names(self._con, transient, files, runtime),
             callouts=Callouts(transient, files, runtime),

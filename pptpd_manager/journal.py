@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import os
@@ -15,6 +16,7 @@ from pptpd_manager.callback import guarded
 from pptpd_manager.diagnosis import LAST_LINE, Line
 from pptpd_manager.entries import ROOTS, text
 from pptpd_manager.journald import Journald
+from pptpd_manager.timers import Timers
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +75,8 @@ class Readings:
     One journalctl at a time, for all that wait: when many tunnels end at once, it is the same work as for one.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, timers: Timers) -> None:
+        self._timers = timers
         self._waiting: list[_Reading] = []
         self._child: Gio.Subprocess | None = None
 
@@ -84,14 +87,13 @@ class Readings:
         among them. Asks again for a while as long as that line is missing: journald takes its time.
         """
         reading = _Reading(run, pid, log_name, PATIENCE_MS[whole], then)
-        reading.limit = GLib.timeout_add(LONGEST_MS, guarded(lambda: self._too_late(reading)))
+        self._timers.start(reading, LONGEST_MS / 1000, lambda: self._too_late(reading))
         self._ask(reading)
 
-    def _ask(self, reading: _Reading) -> bool:
-        if reading.limit:
+    def _ask(self, reading: _Reading) -> None:
+        if not reading.over:
             self._waiting.append(reading)
             self._next()
-        return bool(GLib.SOURCE_REMOVE)
 
     def _next(self) -> None:
         """Read for all that wait, unless that is being done for others."""
@@ -104,7 +106,7 @@ class Readings:
         except GLib.Error as error:
             log.warning("the journal cannot be read, so reasons are guesses: %s", error.message)
             for reading in readings:
-                reading.end()
+                self._end(reading)
             return
 
         def ended(child: Gio.Subprocess, result: Gio.AsyncResult) -> None:
@@ -115,7 +117,7 @@ class Readings:
         self._child.communicate_async(None, None, guarded(ended))
 
     def _read(self, readings: list[_Reading], child: Gio.Subprocess, result: Gio.AsyncResult) -> None:
-        readings = [reading for reading in readings if reading.limit]  # the others have run out of time
+        readings = [reading for reading in readings if not reading.over]  # the others have run out of time
         try:
             _, output, _ = child.communicate_finish(result)
             for reading in readings:
@@ -125,41 +127,38 @@ class Readings:
                 log.warning("the journal cannot be read, so reasons are guesses: %s", error)
         for reading in readings:
             if reading.patience_ms <= 0 or any(line.text == LAST_LINE for line in reading.lines):
-                reading.end()
+                self._end(reading)
                 continue
-            GLib.timeout_add(reading.again_ms, guarded(lambda reading=reading: self._ask(reading)))
+            self._timers.start((reading, "again"), reading.again_ms / 1000, functools.partial(self._ask, reading))
             reading.patience_ms -= reading.again_ms
             reading.again_ms *= 2
 
-    def _too_late(self, reading: _Reading) -> bool:
+    def _too_late(self, reading: _Reading) -> None:
         """A journalctl that hangs shall not hold a tunnel up."""
         log.warning("the journal cannot be read in time, so reasons are guesses")
-        reading.limit = 0  # it is running out just now
-        reading.end()
+        self._end(reading)
         if self._child:
             self._child.force_exit()
-        return bool(GLib.SOURCE_REMOVE)
+
+    def _end(self, reading: _Reading) -> None:
+        """Hand on what was read."""
+        reading.over = True
+        self._timers.cancel(reading)
+        reading.then(reading.lines)
 
 
-@dataclass
+@dataclass(eq=False)
 class _Reading:
-    """A run to read. limit: the source that ends it, 0 when it is over; lines: the most that was read so far."""
+    """A run to read. over: nobody waits any more; lines: the most that was read so far."""
 
     run: str
     pid: int
     log_name: str
     patience_ms: int
     then: Then
-    limit: int = 0
+    over: bool = False
     again_ms: int = AGAIN_MS
     lines: tuple[Line, ...] = ()
-
-    def end(self) -> None:
-        """Hand on what was read."""
-        if self.limit:
-            GLib.source_remove(self.limit)
-            self.limit = 0
-        self.then(self.lines)
 
 
 def command(readings: Sequence[_Reading]) -> list[str]:

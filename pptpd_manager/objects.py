@@ -6,6 +6,7 @@ On Gio, from hand-written XML: pydbus answers a call when its Python method retu
 
 from __future__ import annotations
 
+import functools
 import logging
 import types
 from collections.abc import Callable, Mapping
@@ -14,8 +15,8 @@ from typing import Any
 
 from gi.repository import Gio, GLib
 
-from pptpd_manager.callback import guarded
 from pptpd_manager.errors import FAILED, DBusError
+from pptpd_manager.timers import Timers
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +27,12 @@ _PROPERTIES = "org.freedesktop.DBus.Properties"
 # register_object takes a reference that nobody gives back. See the test of the leak.
 _CLOSURES2 = hasattr(Gio.DBusConnection, "register_object_with_closures2")
 _SPARE_REFERENCE = not _CLOSURES2 and not isinstance(Gio.DBusConnection.register_object, types.FunctionType)
+
+
+@functools.cache
+def _ages() -> Timers:
+    """Of what the objects keep for a moment: one for all, since each takes some of the loop's time."""
+    return Timers()
 
 
 @dataclass(eq=False)
@@ -142,7 +149,7 @@ class Exported:
         self._interface = interface
         self._told = self._loud()
         self._values: dict[str, GLib.Variant] = {}
-        self._lasting_ms, self._ageing = lasting_ms, 0
+        self._lasting_ms = lasting_ms
         self.version = 0  # of values()
         if _CLOSURES2:
             self._id = con.register_object_with_closures2(path, interface.info, self._on_call, self._on_get, None)
@@ -165,7 +172,7 @@ class Exported:
         values = self.read()
         if values and self._lasting_ms:
             self._values = values
-            self._ageing = GLib.timeout_add(self._lasting_ms, guarded(self._aged))
+            _ages().start(self, self._lasting_ms / 1000, self._forget)
         return values
 
     def read(self) -> dict[str, GLib.Variant]:
@@ -179,17 +186,10 @@ class Exported:
         now = self._read()
         return tuple(map(now.get, self._interface.loud))
 
-    def _aged(self) -> bool:
-        self._ageing = 0  # it is running out just now
-        self._forget()
-        return bool(GLib.SOURCE_REMOVE)
-
     def _forget(self) -> None:
         """Have the properties read again for who asks next."""
         self._values = {}
-        if self._ageing:
-            GLib.source_remove(self._ageing)
-            self._ageing = 0
+        _ages().cancel(self)
 
     def changed(self) -> None:
         """Tell the bus exactly the properties whose value differs from the one told last."""
@@ -242,7 +242,7 @@ class ObjectManager:
         """Export it at path. Raises GLib.Error."""
         self._objects: dict[str, Exported] = {}
         self._reply: tuple[list[tuple[str, int]], GLib.Variant | None] = [], None  # for who asks next
-        self._ageing = 0
+        self._ageing = False
         self._own = Exported(con, path, interface, {"GetManagedObjects": self._get}, dict)
 
     def add(self, exported: Exported) -> None:
@@ -264,13 +264,14 @@ class ObjectManager:
         if reply is None or known != versions:
             reply = GLib.Variant(call.signature, (found,))
             self._reply = versions, reply
-            self._ageing = self._ageing or GLib.timeout_add(REPLY_MS, guarded(self._aged))
+            if not self._ageing:
+                self._ageing = True
+                _ages().start(self, REPLY_MS / 1000, self._aged)
         call.reply_with(reply)
 
-    def _aged(self) -> bool:
+    def _aged(self) -> None:
         """A reply on a hundred tunnels is a megabyte."""
-        self._reply, self._ageing = ([], None), 0
-        return bool(GLib.SOURCE_REMOVE)
+        self._reply, self._ageing = ([], None), False
 
 
 def _emits(property: Gio.DBusPropertyInfo) -> str:

@@ -23,4 +23,5 @@ PARTS = (
     Part("start", "start", seconds=600),
     Part("processor", "processor", seconds=1500, memory="3072M"),
     Part("throughput", "throughput", seconds=900),
+    Part("endurance", "endurance", seconds=3600),
 )

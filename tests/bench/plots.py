@@ -53,7 +53,7 @@ def strip(figure: Figure, axes: Axes, picked: dict[str, str]) -> None:
             axes.annotate(told, (1, row), xycoords=("axes fraction", "data"), ha="right", va="center", color=colour)
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.4, -0.6)
-    axes.set_xlim(0, max(known) * 1.08 or 1)
+    axes.set_xlim(min(0.0, min(known) * 1.08), max(0.0, max(known) * 1.08) or 1)  # what shrinks is below 0
     axes.set_title(f"{figure.what}, {figure.unit}", loc="left", fontsize=9, fontweight="bold")
     plainly(axes)
 

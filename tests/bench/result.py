@@ -126,6 +126,15 @@ def machine() -> dict[str, str]:
     return {"system": platform.freedesktop_os_release()["PRETTY_NAME"], "kernel": platform.release(), **versions}
 
 
+def growth(samples: Sequence[float]) -> float:
+    """By how much the samples grow in the second half, by the straight line through it (least squares)."""
+    half = samples[len(samples) // 2 :]
+    if len(half) < 2:
+        return 0.0
+    slope, _ = statistics.linear_regression(range(len(half)), half)
+    return slope * (len(half) - 1)
+
+
 def summary(runs: Sequence[float | None], none: str = "never") -> str:
     """Median and range of the runs; how many there are when not all are."""
     known = [run for run in runs if run is not None]

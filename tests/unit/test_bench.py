@@ -78,3 +78,17 @@ def test_the_page_tells_a_missed_aim_as_missed() -> None:
 def test_each_part_is_there() -> None:
     assert all((BENCH / f"{part.module}.py").exists() for part in PARTS)
     assert len({part.name for part in PARTS}) == len(PARTS)
+
+
+@pytest.mark.parametrize(
+    ("samples", "grown"),
+    [
+        ([1.0, 5.0, 9.0, 9.0, 9.0, 9.0], 0.0),  # what is taken at first is not lost
+        ([0.0, 0.0, 0.0, 2.0, 4.0, 6.0], 4.0),
+        ([5.0, 5.0, 5.0, 7.0, 5.0], 0.0),  # up and down
+        ([3.0, 2.0, 1.0, 0.0], -1.0),
+        ([1.0, 2.0], 0.0),
+    ],
+)
+def test_what_grows_in_the_second_half(samples: list[float], grown: float) -> None:
+    assert result.growth(samples) == pytest.approx(grown)

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
 from enum import Enum
+
+from pptpd_manager.frozen import frozen
 
 from .errors import ACCESS_DENIED, INTERACTIVE_AUTHORIZATION_REQUIRED, LIMITS_EXCEEDED, DBusError
 from .values import BadText, matching, show
@@ -39,7 +40,7 @@ class Action(Enum):
         return f"org.pptpmanager1.{self.value}"
 
 
-@dataclass(frozen=True)
+@frozen
 class Request:
     """What somebody asks for. users, groups: the names that the tunnel lists; interactive: who asks can wait.
 
@@ -59,7 +60,7 @@ class Request:
         return f"{self.action.value} tunnel '{self.tunnel}'" if self.tunnel else "have the configuration read again"
 
 
-@dataclass(frozen=True)
+@frozen
 class Caller:
     """Who asks, as the bus has it from the kernel. groups: the primary one and the others."""
 
@@ -67,7 +68,7 @@ class Caller:
     groups: frozenset[int] = frozenset()
 
 
-@dataclass(frozen=True)
+@frozen
 class Ids:
     """The ids of the names that a tunnel lists; those of names that nobody has are not here."""
 
@@ -86,7 +87,7 @@ class Said(Enum):
     UNREACHABLE = "unreachable"
 
 
-@dataclass(frozen=True)
+@frozen
 class Answer:
     """said, and a text for UNREACHABLE. prompted: somebody was to be asked for a password."""
 
@@ -95,12 +96,12 @@ class Answer:
     text: str = ""
 
 
-@dataclass(frozen=True)
+@frozen
 class Granted:
     """It may be done."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Refused:
     """It may not be done; error is for the caller."""
 
@@ -113,12 +114,12 @@ class Refused:
         return DBusError(self.name, self.text)
 
 
-@dataclass(frozen=True)
+@frozen
 class LookUp:
     """The ids of the request's users and groups are to be looked up first."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Ask:
     """polkit is to be asked first. prompt: it may have somebody authenticate."""
 

@@ -73,14 +73,15 @@ class Rule:
 
     when: When
     program: str
-    pattern: re.Pattern[str]
+    pattern: str
     reason: Reason
 
     def match(self, line: Line) -> re.Match[str] | None:
         """How the line tells the reason; None when it does not."""
         if line.program != self.program:
             return None
-        return self.pattern.search(line.text if self.pattern.pattern.startswith("^") else ours(line))
+        text = line.text if self.pattern.startswith("^") else ours(line)
+        return re.search(self.pattern, text, re.IGNORECASE)  # compiled when it is first needed, and kept by re
 
 
 # What pppd says before it repeats the server's own words, to the end of the line; and packets, with `debug`.
@@ -223,7 +224,7 @@ Rules = tuple[Rule, ...]
 
 
 def _rules(*rows: tuple[When, str, str, Reason]) -> Rules:
-    return tuple(Rule(when, program, re.compile(text, re.IGNORECASE), reason) for when, program, text, reason in rows)
+    return tuple(Rule(when, program, text, reason) for when, program, text, reason in rows)
 
 
 CAUSES = _rules(

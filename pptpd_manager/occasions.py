@@ -13,10 +13,11 @@ A link that was up and is not dialled again has both its down and its failed.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from pptpd_manager import reasons
 from pptpd_manager.config import interface_name
+from pptpd_manager.frozen import frozen
 from pptpd_manager.hooks import Command, Hooks
 from pptpd_manager.reasons import Failure
 from pptpd_manager.tunnel import State, Tunnel
@@ -25,7 +26,7 @@ Variables = tuple[tuple[str, str], ...]
 UNSEEN = Failure(reasons.UNKNOWN, "the manager was not running")
 
 
-@dataclass(frozen=True)
+@frozen
 class Occasion:
     """Something to run hooks for, perhaps none. event: up, down or failed; variables: the hooks' environment."""
 
@@ -34,7 +35,7 @@ class Occasion:
     variables: Variables
 
 
-@dataclass(frozen=True)
+@frozen
 class Told:
     """A link that hooks were told is up: by the run, with these variables. down: what to run at its end."""
 
@@ -43,7 +44,7 @@ class Told:
     down: tuple[Command, ...]
 
 
-@dataclass(frozen=True)
+@frozen
 class Agenda:
     """What the hooks of a tunnel know (told), and what they are yet to be told, in order (queue)."""
 

@@ -477,7 +477,7 @@ REPEATED = {
 }
 # Words of every rule, and of what is asked of a log besides.
 WORDS = [re.sub(r"\\b|\\|\(\?:|\(\?!.*?\)|[?^$()*+]|\[.*?\]", "", part) for rule in CAUSES + ENDINGS for part in
-         rule.pattern.pattern.split("|")]  # fmt: skip
+         rule.pattern.split("|")]  # fmt: skip
 WORDS += [
     "authentication succeeded",
     "local  IP address",

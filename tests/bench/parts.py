@@ -18,7 +18,10 @@ class Part:
 
 PARTS = (
     Part("connect", "connect", seconds=2400),
-    Part("recovery", "recovery", seconds=7200),
+    *(
+        Part(f"recovery-{fault}", "recovery", ("--fault", fault), seconds=3600)
+        for fault in ("ended", "away", "absent", "drop", "long-drop")
+    ),
     Part("memory", "memory", seconds=2400, memory="4096M"),
     Part("start", "start", seconds=600),
     Part("processor", "processor", seconds=1500, memory="3072M"),

@@ -113,13 +113,12 @@ def link_to_route(kernel: str, interface: str, networks: Sequence[str] = (NETWOR
     return 0.0
 
 
-def went_down(kernel: str, interface: str, begun: float) -> float:
-    """When the interface, its address or its route first went after begun; 0.0: not.
+def went_down(kernel: str, index: int, network: str, begun: float) -> float:
+    """When the interface with that index, its address or its route to network first went after begun; 0.0: not.
 
     This is when a way acts on what it noticed. For all ways it is pppd that does, so it is the same event for all.
     """
-    name = named(interface)
-    down = rf"Deleted (?:\d+: {name}\b|{re.escape(NETWORK)} dev {name}\b)|\d+: {name}: <(?![^>]*\bUP\b)"
+    down = rf"Deleted (?:{index}: |{re.escape(network)} dev )|{index}: \S+ <(?![^>]*\bUP\b)"
     return next((now for now, line in events(kernel) if now > begun and re.match(down, line)), 0.0)
 
 

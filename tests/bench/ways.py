@@ -11,7 +11,7 @@ import difflib
 import os
 import signal
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,8 +26,7 @@ NM_DROP_IN = Path("/run/systemd/system/NetworkManager.service.d/lab.conf")
 NM_CONFIGURATION = Path("/run/NetworkManager/conf.d/lab.conf")
 NM_PROFILES = Path("/etc/NetworkManager/system-connections")
 NM_DATA = (
-    f"gateway={lab.SERVER},user=alice,password-flags=0,require-mppe-128=yes,"
-    "refuse-eap=yes,refuse-pap=yes,refuse-chap=yes,refuse-mschap=yes"
+    "user=alice,password-flags=0,require-mppe-128=yes,refuse-eap=yes,refuse-pap=yes,refuse-chap=yes,refuse-mschap=yes"
 )
 # As by somebody who knows pppd: it asks early whether the server lives, and never gives up.
 EXPERT = "lcp-echo-interval 10\nlcp-echo-failure 3\nholdoff 5\nmaxfail 0\npersist\n"
@@ -138,19 +137,28 @@ def pon_configured(networks: Sequence[str] = (NETWORK,)) -> Iterator[None]:
     The peers: lab, whose script adds each route by a command; expert, whose script adds them by one command, and who
     says more of when to dial again; rcd, whose routes are added by whoever runs pon.
     """
+    peers = {"lab": "", "expert": EXPERT, "rcd": ""}
+    script = {"lab": each_added(networks), "expert": all_added(networks)}
+    with pon_files({name: (lab.SERVER, more) for name, more in peers.items()}, script):
+        yield
+
+
+@contextlib.contextmanager
+def pon_files(peers: Mapping[str, tuple[str, str]], script: Mapping[str, str]) -> Iterator[None]:
+    """Have these peers, by name: the server and further options; and what the script in ip-up.d does for which."""
     before = SECRETS.read_text()
     PEERS.mkdir(exist_ok=True)
-    peers = {
-        "lab": f'pty "pptp {lab.SERVER} --nolaunchpppd --nohostroute"\nname alice\nremotename PPTP\n'
-        "require-mppe-128\nfile /etc/ppp/options.pptp\nipparam lab\n",
-        "expert": f"file {PEERS}/lab\nipparam expert\n{EXPERT}",
-        "rcd": f"file {PEERS}/lab\nipparam rcd\n",
-    }
-    for name, text in peers.items():
-        (PEERS / name).write_text(text)
+    for name, (server, more) in peers.items():
+        (PEERS / name).write_text(
+            f'pty "pptp {server} --nolaunchpppd --nohostroute"\nname alice\nremotename PPTP\n'
+            f"require-mppe-128\nfile /etc/ppp/options.pptp\nipparam {name}\n{more}"
+        )
     SECRETS.write_text(before + "alice PPTP secret *\n")
     SECRETS.chmod(0o600)
-    SCRIPT.write_text(ip_up(networks))
+    # Each peer has its own part, by pppd's ipparam.
+    SCRIPT.write_text(
+        '#!/bin/bash\ncase "$6" in\n' + "".join(f"{name})\n{text}\t;;\n" for name, text in script.items()) + "esac\n"
+    )
     SCRIPT.chmod(0o755)
     try:
         yield
@@ -161,11 +169,15 @@ def pon_configured(networks: Sequence[str] = (NETWORK,)) -> Iterator[None]:
         SECRETS.write_text(before)
 
 
-def ip_up(networks: Sequence[str]) -> str:
-    """The script in /etc/ppp/ip-up.d. Each peer has its own part, by pppd's ipparam."""
-    each = "".join(f'\tip route add {network} dev "$1"\n' for network in networks)
+def each_added(networks: Sequence[str]) -> str:
+    """A part of the script: each route by a command."""
+    return "".join(f'\tip route add {network} dev "$1"\n' for network in networks)
+
+
+def all_added(networks: Sequence[str]) -> str:
+    """A part of the script: all routes by one command."""
     batch = "".join(f"route add {network} dev $1\n" for network in networks)
-    return f'#!/bin/bash\ncase "$6" in\nlab)\n{each}\t;;\nexpert)\n\tip -batch - <<END\n{batch}END\n\t;;\nesac\n'
+    return f"\tip -batch - <<END\n{batch}END\n"
 
 
 # --- NetworkManager ---
@@ -197,24 +209,49 @@ def nm_unmasked(text: str) -> Iterator[None]:
 @contextlib.contextmanager
 def nm_configured(networks: Sequence[str] = (NETWORK,)) -> Iterator[None]:
     """NetworkManager with profiles for the uplink and the two ways; not running."""
+    names = {way.connect[-1]: way is WAYS["nm-persistent"] for way in NM_WAYS}
+    with nm_files({name: vpn(lab.SERVER, networks, persistent=persistent) for name, persistent in names.items()}):
+        yield
+
+
+@contextlib.contextmanager
+def nm_files(profiles: Mapping[str, Sequence[str]], unmanaged: str = "") -> Iterator[None]:
+    """NetworkManager with these profiles, as vpn() has them, and one for the uplink; not running.
+
+    unmanaged: a pattern of interfaces' names that it is to leave alone.
+    """
+    text = "[main]\nplugins=keyfile\ndns=none\nno-auto-default=*\n"
+    text += f"[device-others]\nmatch-device=interface-name:{unmanaged}\nmanaged=0\n" if unmanaged else ""
     try:
-        with nm_unmasked("[main]\nplugins=keyfile\ndns=none\nno-auto-default=*\n"):
+        with nm_unmasked(text):
             add = ("nmcli", "connection", "add", "autoconnect", "no")
             # It dials a persistent VPN again only where it has the default route made.
             uplink = ("ipv4.method", "manual", "ipv4.addresses", "192.0.2.2/24", "ipv4.gateway", "192.0.2.1")
             lab.out(
                 *add, "type", "ethernet", "con-name", "uplink", "ifname", "uplink", "ipv6.method", "ignore", *uplink
             )
-            for way in NM_WAYS:
-                vpn = ("type", "vpn", "vpn-type", "pptp", "con-name", way.connect[-1], "ifname", "*")
-                split = ("ipv4.routes", ",".join(networks), "ipv4.never-default", "yes")
-                persistent = ("vpn.persistent", "yes" if way is WAYS["nm-persistent"] else "no")
-                lab.out(*add, *vpn, *split, *persistent, "vpn.data", NM_DATA, "vpn.secrets", "password=secret")
+            for name, words in profiles.items():
+                lab.out(*add, "type", "vpn", "vpn-type", "pptp", "con-name", name, "ifname", "*", *words)
             lab.out("systemctl", "stop", "NetworkManager")
             yield
     finally:
-        for profile in ("uplink", *(way.connect[-1] for way in NM_WAYS)):
+        for profile in ("uplink", *profiles):
             (NM_PROFILES / f"{profile}.nmconnection").unlink(missing_ok=True)
+
+
+def vpn(server: str, networks: Sequence[str], *, persistent: bool) -> tuple[str, ...]:
+    """What nmcli is told of a profile for a tunnel."""
+    split = ("ipv4.routes", ",".join(networks), "ipv4.never-default", "yes")
+    data = f"gateway={server},{NM_DATA}"
+    return (
+        *split,
+        "vpn.persistent",
+        "yes" if persistent else "no",
+        "vpn.data",
+        data,
+        "vpn.secrets",
+        "password=secret",
+    )
 
 
 @contextlib.contextmanager

@@ -104,7 +104,7 @@ APART = {
 # What takes long, and in what it shows depends on nothing that differs between the suites: on the first one only.
 ONCE = (
     "test_uplink.py::test_a_minute_of_loss_is_no_dead_peer",
-    "test_recovery.py::test_it_comes_back_by_itself[server-away-20]",
+    "test_recovery.py::test_it_comes_back_by_itself[away]",
     "test_connect.py::test_each_connect_has_its_route_and_the_figures_are_these",
     "test_mtu.py::test_the_throughput_is_this",
     "test_passwords.py::test_without_an_answer_it_is_given_up",

@@ -90,11 +90,11 @@ def addressed(count: int) -> Iterator[None]:
         change("del")
 
 
-def deaf(tunnels: list[str], timeout: float = 20) -> list[str]:
-    """Those of the tunnels through whose own interface and route no ping comes back."""
+def deaf(tunnels: list[str], prefix: str = "pptp-", timeout: float = 60) -> list[str]:
+    """Those of the tunnels through whose own interface and route no ping comes back. prefix: of the interfaces."""
     pings = {
         tunnel: subprocess.Popen(
-            ["ping", "-n", "-q", "-c", "3", "-i", "0.5", "-W", "2", "-I", f"pptp-{tunnel}", inside(int(tunnel[1:]))],
+            ["ping", "-n", "-q", "-c", "3", "-i", "0.5", "-W", "2", "-I", prefix + tunnel, inside(int(tunnel[1:]))],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )

@@ -27,4 +27,5 @@ PARTS = (
     Part("processor", "processor", seconds=1500, memory="3072M"),
     Part("throughput", "throughput", seconds=900),
     Part("endurance", "endurance", seconds=3600),
+    Part("hundred", "hundred", seconds=3600, memory="4096M"),
 )

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 BENCH = Path(__file__).resolve().parents[1] / "bench"
-sys.path.append(str(BENCH))
+sys.path += [str(BENCH), str(BENCH.parent / "lab")]
 
+import hundred  # noqa: E402
 import report  # noqa: E402
 import result  # noqa: E402
 from parts import PARTS  # noqa: E402
@@ -92,3 +93,22 @@ def test_each_part_is_there() -> None:
 )
 def test_what_grows_in_the_second_half(samples: list[float], grown: float) -> None:
     assert result.growth(samples) == pytest.approx(grown)
+
+
+def test_when_each_of_many_tunnels_came_up_is_told_by_ip_monitor() -> None:
+    """ip shows the name that a link had before."""
+    kernel = (
+        "[2026-11-23T17:00:00.100000] 7: pptp-t001: <POINTOPOINT> mtu 1396 \n"
+        "[2026-11-23T17:00:01.000000] 7: ppp0    inet 10.9.2.1 peer 10.9.0.1/32 scope global ppp0\n"
+        "[2026-11-23T17:00:01.500000] 10.98.0.1 dev pptp-t001 proto 172 scope link \n"
+        "[2026-11-23T17:00:02.000000] Deleted 10.98.0.1 dev pptp-t001 proto 172 scope link \n"
+        "[2026-11-23T17:00:03.500000] 10.98.0.1 dev pptp-t001 proto 172 scope link \n"
+    )
+    address, route = (hundred.came_up(kernel, routed)["t001"] for routed in (False, True))
+    assert route - address == 0.5
+
+
+def test_the_connections_that_pptpd_accepts_are_counted_by_second() -> None:
+    line = "{} bookworm pptpd[7]: CTRL: Client 192.0.2.2 control connection {}\n"
+    times = (("100.9", "started"), ("101.2", "started"), ("101.4", "finished"), ("103.0", "started"))
+    assert hundred.connections("".join(line.format(*one) for one in times), 100.5) == {0: 2, 2: 1}

@@ -60,7 +60,7 @@ left() {
 }
 
 gone() {
-	! pgrep -x 'pptp|pptpgw|pptpcm' >/dev/null && ! ip -o link | grep -qE ' (ppp[0-9]|pptp-)'
+	! pgrep -x 'pptp(gw|cm)?' >/dev/null && ! ip -o link | grep -qE ' (ppp[0-9]|pptp-)'
 }
 
 # in_unit UNIT...: the processes of systemd's units.
@@ -92,7 +92,7 @@ pon_() { # COUNT ROUND
 	settled "$1" ppp
 	# Of this machine's network, and not the server's.
 	mine=
-	for pid in $(pgrep -x 'pppd|pptp|pptpgw|pptpcm|sh'); do
+	for pid in $(pgrep -x 'pppd|pptp.*|sh'); do
 		[ "$(readlink "/proc/$pid/ns/net")" = "$(readlink /proc/self/ns/net)" ] || continue
 		# pon's shell, and no other.
 		[ "$(cat "/proc/$pid/comm")" != sh ] || grep -q '^pptp ' <<-END || continue

@@ -31,7 +31,6 @@ PACKAGES = (
     "python3-pyroute2",
     "python3-yaml",
     "python3-sdnotify",
-    "python3-systemd",
     "python3-pytest",
     "python3-hypothesis",
     "busybox",
@@ -61,7 +60,7 @@ UNPACKED = ("openresolv", "resolvconf")
 # What pptp-manager's package depends on, and what that does: in /lab/archive, for apt to install from.
 ARCHIVED = (
     *("python3-gi", "python3-jeepney", "python3-pydbus", "python3-pyroute2", "python3-yaml"),
-    *("python3-sdnotify", "python3-systemd", "gir1.2-glib-2.0", "ppp", "pptp-linux", "polkitd", "nftables"),
+    *("python3-sdnotify", "gir1.2-glib-2.0", "ppp", "pptp-linux", "polkitd", "nftables"),
 )
 # Hooks of mmdebstrap's; $1 is the root.
 ARCHIVE = f"""

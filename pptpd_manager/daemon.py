@@ -10,7 +10,8 @@ import time
 from collections import Counter
 from typing import Any
 
-from gi.repository import Gio, GLib
+import pydbus
+from gi.repository import GLib
 
 from pptpd_manager import journal, service
 from pptpd_manager.callback import guarded
@@ -38,8 +39,6 @@ log = logging.getLogger(__name__)
 
 EX_OK, EX_UNAVAILABLE = 0, 69
 LOOK_AGAIN_SECONDS = 1.0  # at a unit whose state systemd did not tell
-# The message bus, in the D-Bus specification.
-_BUS, _DO_NOT_QUEUE, _PRIMARY_OWNER, _ALREADY_OWNER = "org.freedesktop.DBus", 0x4, 1, 4
 LAST_WORD_MS = 1000  # for systemd, when we are told to end
 
 
@@ -54,19 +53,13 @@ def run(path: str, runtime: str, level: int) -> int:
         return EX_UNAVAILABLE
 
 
-def owned(con: Gio.DBusConnection, name: str) -> bool:
-    """Whether the name on the bus is ours, now that it has been asked for. Raises GLib.Error."""
-    words = (_BUS, "/org/freedesktop/DBus", _BUS, "RequestName", GLib.Variant("(su)", (name, _DO_NOT_QUEUE)))
-    (reply,) = con.call_sync(*words, None, Gio.DBusCallFlags.NONE, -1, None).unpack()
-    return reply in (_PRIMARY_OWNER, _ALREADY_OWNER)
-
-
 class _Daemon:
     def __init__(self, path: str, runtime: str) -> None:
         self._loop = GLib.MainLoop()
         self._status = EX_OK
         self._notify = Notify()
-        self._con = Gio.bus_get_sync(Gio.BusType.SYSTEM)
+        self._bus = pydbus.SystemBus()
+        self._con = self._bus.con
         self._con.set_exit_on_close(False)
         self._con.connect("closed", self._bus_lost)
         self._timers = timers = Timers()
@@ -135,7 +128,9 @@ class _Daemon:
         self._stop(EX_UNAVAILABLE)
 
     def _serve(self) -> None:
-        if not owned(self._con, service.NAME):
+        try:
+            self._bus.request_name(service.NAME, allow_replacement=False)
+        except RuntimeError:  # pydbus: "name already exists on the bus"
             log.error("%s is taken: another manager runs", service.NAME)
             self._stop(EX_UNAVAILABLE)
             return

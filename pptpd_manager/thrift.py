@@ -23,6 +23,9 @@ def save() -> None:
         if spec and name not in sys.modules:
             module = sys.modules[name] = importlib.util.module_from_spec(spec)
             module.__class__ = _PutOff
+            package, _, own = name.rpartition(".")
+            if package:
+                setattr(sys.modules[package], own, module)  # as an import does
 
 
 def without_init(package: str, load: Callable[[], T]) -> T:
@@ -64,11 +67,6 @@ def _asyncio_error() -> type[Exception]:
     return found
 
 
-def _annotations(cls: type) -> dict[str, Any]:
-    """inspect.get_annotations(cls)."""
-    return dict(vars(cls).get("__annotations__", {}))
-
-
 def _nothing() -> None:
     """No loop of asyncio runs, and there is no policy for them."""
 
@@ -92,8 +90,8 @@ _PUT_OFF: dict[str, dict[str, Callable[[], Any]]] = {
     },
     # A parser of command lines for PyGObject, with optparse and gettext.
     "gi._option": {},
-    # dataclasses of Python 3.13 ask for the annotations of each class. Brings the parser and the disassembler.
-    "inspect": {"get_annotations": lambda: _annotations},
+    # For pydbus' proxies of other services' objects.
+    "xml.etree.ElementTree": {},
     # For URLs of files by pathlib of Python 3.11 and 3.12.
     "urllib.parse": {"quote_from_bytes": lambda: _quoted},
 }

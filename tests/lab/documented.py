@@ -138,8 +138,8 @@ PLAYS: dict[str, tuple[Line, ...]] = {
 ELSEWHERE = {
     "apt install ./pptp-manager_*.deb": "tests/lab/test_package.py",
     # The packages are those of the lab, see tests/unit/test_readme.py; with them each guest is made.
-    "apt install python3-gi gir1.2-glib-2.0 python3-jeepney python3-pyroute2 python3-yaml python3-sdnotify "
-    "ppp pptp-linux make": "lab/rootfs.py",
+    "apt install python3-gi gir1.2-glib-2.0 python3-jeepney python3-pydbus python3-pyroute2 python3-yaml "
+    "python3-sdnotify ppp pptp-linux make": "lab/rootfs.py",
     "make install": "lab/guest.py",
     "apt install prometheus-node-exporter python3-prometheus-client": "lab/rootfs.py",
     "systemctl enable --now pptp-metrics.timer": "tests/lab/test_fleet.py",

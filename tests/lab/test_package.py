@@ -22,6 +22,7 @@ OLD, NEW = Path("/lab/packages/old"), Path("/lab/packages/new")  # a folder for 
 DEPENDENCIES = (
     "pptp-linux",
     "python3-jeepney",
+    "python3-pydbus",
     "python3-pyroute2",
     "python3-sdnotify",
     "python3-yaml",

@@ -110,7 +110,7 @@ def test_pure_modules_do_no_io(name: str) -> None:
     assert imported(modules()[name]) & IMPURE == set()
 
 
-@pytest.mark.parametrize("library", ["jeepney", "pyroute2", "sdnotify", "yaml"])
+@pytest.mark.parametrize("library", ["jeepney", "pyroute2", "pydbus", "sdnotify", "yaml"])
 def test_a_library_is_imported_in_one_module(library: str) -> None:
     """... of each of the programs: pptpctl has its own."""
     users = [name for name, module in modules().items() if library in imported(module)]

@@ -10,15 +10,12 @@ ROOT = Path(__file__).resolve().parents[2]
 DEAR = {
     *(
         "pyroute2",
-        "pydbus",
         "systemd",
         "asyncio.events",
         "ssl",
-        "ast",
-        "dis",
         "optparse",
         "gettext",
-        "xml",
+        "xml.parsers",
         "argparse",
     ),
     *(
@@ -64,8 +61,8 @@ def test_what_is_dear_is_not_imported() -> None:
 
 def test_what_is_put_off_is_there_for_who_makes_use_of_it() -> None:
     code = """
-import asyncio, inspect, pathlib
-print(inspect.signature(print).parameters["sep"].default == " ", GLib.option.OptionParser.__name__)
+import asyncio, pathlib, xml.etree.ElementTree
+print(xml.etree.ElementTree.fromstring("<a/>").tag, GLib.option.OptionParser.__name__)
 print(pathlib.Path("/a b").as_uri(), asyncio.run(asyncio.sleep(0, "slept")))
 """
-    assert printed(code) == "True OptionParser\nfile:///a%20b slept\n"
+    assert printed(code) == "a OptionParser\nfile:///a%20b slept\n"

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import dataclass
 from enum import Enum
-
-from pptpd_manager.frozen import frozen
 
 from .errors import ACCESS_DENIED, INTERACTIVE_AUTHORIZATION_REQUIRED, LIMITS_EXCEEDED, DBusError
 from .values import BadText, matching, show
@@ -40,7 +39,7 @@ class Action(Enum):
         return f"org.pptpmanager1.{self.value}"
 
 
-@frozen
+@dataclass(frozen=True)
 class Request:
     """What somebody asks for. users, groups: the names that the tunnel lists; interactive: who asks can wait.
 
@@ -60,7 +59,7 @@ class Request:
         return f"{self.action.value} tunnel '{self.tunnel}'" if self.tunnel else "have the configuration read again"
 
 
-@frozen
+@dataclass(frozen=True)
 class Caller:
     """Who asks, as the bus has it from the kernel. groups: the primary one and the others."""
 
@@ -68,7 +67,7 @@ class Caller:
     groups: frozenset[int] = frozenset()
 
 
-@frozen
+@dataclass(frozen=True)
 class Ids:
     """The ids of the names that a tunnel lists; those of names that nobody has are not here."""
 
@@ -87,7 +86,7 @@ class Said(Enum):
     UNREACHABLE = "unreachable"
 
 
-@frozen
+@dataclass(frozen=True)
 class Answer:
     """said, and a text for UNREACHABLE. prompted: somebody was to be asked for a password."""
 
@@ -96,12 +95,12 @@ class Answer:
     text: str = ""
 
 
-@frozen
+@dataclass(frozen=True)
 class Granted:
     """It may be done."""
 
 
-@frozen
+@dataclass(frozen=True)
 class Refused:
     """It may not be done; error is for the caller."""
 
@@ -114,12 +113,12 @@ class Refused:
         return DBusError(self.name, self.text)
 
 
-@frozen
+@dataclass(frozen=True)
 class LookUp:
     """The ids of the request's users and groups are to be looked up first."""
 
 
-@frozen
+@dataclass(frozen=True)
 class Ask:
     """polkit is to be asked first. prompt: it may have somebody authenticate."""
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
-
-from pptpd_manager.frozen import frozen
 
 from . import addresses
 from .values import As, BadText, Either, Fields, Flag, Items, Part, Text, matching
@@ -18,7 +17,7 @@ NO_SPLIT = "resolvconf cannot have servers for some domains only; systemd-resolv
 NONE_NAMED = "the server names none"
 
 
-@frozen
+@dataclass(frozen=True)
 class DnsConfig:
     """The key 'dns'.
 
@@ -39,7 +38,7 @@ class DnsConfig:
         return self.peer or bool(self.servers)
 
 
-@frozen
+@dataclass(frozen=True)
 class LinkDns:
     """What a link is to be to the machine's resolver. servers: never empty; search, domains: as in DnsConfig.
 

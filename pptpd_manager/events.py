@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import Enum
 from ipaddress import IPv4Address
 
 from pptpd_manager import reasons
 from pptpd_manager.config import TunnelConfig
 from pptpd_manager.diagnosis import Exit, Line
-from pptpd_manager.frozen import frozen
 from pptpd_manager.reasons import Failure
 from pptpd_manager.routes import Link, Path
 
@@ -29,7 +29,7 @@ class Timer(Enum):
     KILL = "kill"
 
 
-@frozen
+@dataclass(frozen=True)
 class Moment:
     """When a step is taken. now: monotonic seconds; chance: 0..1, for jitter; crowded: others are to dial first."""
 
@@ -39,21 +39,21 @@ class Moment:
 
 
 # Verdicts: the answers to DialAsked.
-@frozen
+@dataclass(frozen=True)
 class Dial:
     """The option file is written: become pppd. text: for systemctl status."""
 
     text: str
 
 
-@frozen
+@dataclass(frozen=True)
 class Wait:
     """Show text in systemctl status and ask again."""
 
     text: str
 
 
-@frozen
+@dataclass(frozen=True)
 class GiveUp:
     """Show text and exit with status."""
 
@@ -65,7 +65,7 @@ Verdict = Dial | Wait | GiveUp
 
 
 # Events: facts.
-@frozen
+@dataclass(frozen=True)
 class Configured:
     """The configuration of this tunnel is now that; None: there is none, because of absent.
 
@@ -77,7 +77,7 @@ class Configured:
     absent: Failure = Failure(reasons.NOT_CONFIGURED)
 
 
-@frozen
+@dataclass(frozen=True)
 class DialAsked:
     """The main process of run asks for a verdict. seen: the text of the last Wait that it was given; pid: its own."""
 
@@ -86,21 +86,21 @@ class DialAsked:
     pid: int = 0
 
 
-@frozen
+@dataclass(frozen=True)
 class AskerLeft:
     """The main process of run no longer waits for the verdict."""
 
     run: str
 
 
-@frozen
+@dataclass(frozen=True)
 class ReadyAsked:
     """The unit's start waits for the end of run's connecting."""
 
     run: str
 
 
-@frozen
+@dataclass(frozen=True)
 class RunEnded:
     """The main process of run has ended. asked: because the unit was told to stop or restart."""
 
@@ -109,7 +109,7 @@ class RunEnded:
     asked: bool = False
 
 
-@frozen
+@dataclass(frozen=True)
 class LogRead:
     """What pppd and pptp logged in run. untracked: see diagnosis.Circumstances."""
 
@@ -118,7 +118,7 @@ class LogRead:
     untracked: bool = False
 
 
-@frozen
+@dataclass(frozen=True)
 class UnitChanged:
     """systemd's ActiveState and SubState of the unit, and its invocation id.
 
@@ -131,17 +131,17 @@ class UnitChanged:
     given_up: str = ""
 
 
-@frozen
+@dataclass(frozen=True)
 class UnitAccepted:
     """systemd has the order to start, restart or stop the unit."""
 
 
-@frozen
+@dataclass(frozen=True)
 class UnitRefused:
     """systemd does not start, stop or restart the unit."""
 
 
-@frozen
+@dataclass(frozen=True)
 class Adopted:
     """A run found at the manager's start. address: what pppd was started with; None: it has not been yet.
 
@@ -157,22 +157,22 @@ class Adopted:
     plain: bool = False
 
 
-@frozen
+@dataclass(frozen=True)
 class ConnectAsked:
     """Somebody wants it up, now."""
 
 
-@frozen
+@dataclass(frozen=True)
 class DisconnectAsked:
     """Somebody wants it down."""
 
 
-@frozen
+@dataclass(frozen=True)
 class ReconnectAsked:
     """Somebody wants it dialled anew, now."""
 
 
-@frozen
+@dataclass(frozen=True)
 class NetworkChanged:
     """Addresses, routes or carriers changed.
 
@@ -184,14 +184,14 @@ class NetworkChanged:
     path: Path | None = None
 
 
-@frozen
+@dataclass(frozen=True)
 class SleepChanged:
     """asleep: the machine is about to sleep, else it has woken up."""
 
     asleep: bool
 
 
-@frozen
+@dataclass(frozen=True)
 class ProcessLost:
     """A process that run needs is gone or does not go on, though pppd has not ended. failure: which, and how."""
 
@@ -199,7 +199,7 @@ class ProcessLost:
     failure: Failure
 
 
-@frozen
+@dataclass(frozen=True)
 class Resolved:
     """The servers' addresses; never empty. servers: whose, since others may be configured by now."""
 
@@ -208,7 +208,7 @@ class Resolved:
     addresses: tuple[IPv4Address, ...]
 
 
-@frozen
+@dataclass(frozen=True)
 class ResolveFailed:
     """None of the servers' names has an address. servers: as in Resolved."""
 
@@ -217,7 +217,7 @@ class ResolveFailed:
     failure: Failure
 
 
-@frozen
+@dataclass(frozen=True)
 class PathFound:
     """The way to address outside of the tunnel; None: the kernel knows none. Also said when it changed."""
 
@@ -226,12 +226,12 @@ class PathFound:
     path: Path | None
 
 
-@frozen
+@dataclass(frozen=True)
 class TurnCame:
     """There is room for another tunnel to dial, and this one is the first in line."""
 
 
-@frozen
+@dataclass(frozen=True)
 class Knocked:
     """address accepts connections to TCP port 1723; failure: or why not."""
 
@@ -240,7 +240,7 @@ class Knocked:
     failure: Failure | None = None
 
 
-@frozen
+@dataclass(frozen=True)
 class Prompted:
     """Somebody gave the tunnel's password, which is kept; failure: or why not."""
 
@@ -248,7 +248,7 @@ class Prompted:
     failure: Failure | None = None
 
 
-@frozen
+@dataclass(frozen=True)
 class Prepared:
     """The option file of run is written; failure: or why not."""
 
@@ -256,21 +256,21 @@ class Prepared:
     failure: Failure | None = None
 
 
-@frozen
+@dataclass(frozen=True)
 class LinkChanged:
     """The tunnel's interface is now that; None: there is none."""
 
     link: Link | None
 
 
-@frozen
+@dataclass(frozen=True)
 class RoutesSynced:
     """The kernel's table has the wanted routes; error: or which one it refused, and why."""
 
     error: str = ""
 
 
-@frozen
+@dataclass(frozen=True)
 class TimerFired:
     """The timer of that name has run out."""
 
@@ -308,7 +308,7 @@ Event = (
 
 
 # Actions: orders.
-@frozen
+@dataclass(frozen=True)
 class StartTimer:
     """Say TimerFired(timer) in that many seconds."""
 
@@ -316,14 +316,14 @@ class StartTimer:
     seconds: float
 
 
-@frozen
+@dataclass(frozen=True)
 class CancelTimer:
     """Forget the timer."""
 
     timer: Timer
 
 
-@frozen
+@dataclass(frozen=True)
 class Answer:
     """Give run's main process its verdict."""
 
@@ -331,7 +331,7 @@ class Answer:
     verdict: Verdict
 
 
-@frozen
+@dataclass(frozen=True)
 class AnswerReady:
     """Let the unit's start end: well, with text for systemctl status, or not."""
 
@@ -340,14 +340,14 @@ class AnswerReady:
     text: str
 
 
-@frozen
+@dataclass(frozen=True)
 class AnswerEnded:
     """Let the unit go on after the end of run: what it left is cleaned up."""
 
     run: str
 
 
-@frozen
+@dataclass(frozen=True)
 class Resolve:
     """Look the servers' names up for run; it says Resolved or ResolveFailed."""
 
@@ -355,7 +355,7 @@ class Resolve:
     servers: tuple[str, ...]
 
 
-@frozen
+@dataclass(frozen=True)
 class FindPath:
     """Ask the kernel for the way to address; it says PathFound."""
 
@@ -363,7 +363,7 @@ class FindPath:
     address: IPv4Address
 
 
-@frozen
+@dataclass(frozen=True)
 class Knock:
     """See whether address accepts connections to TCP port 1723; it says Knocked. Replaces an earlier one."""
 
@@ -371,7 +371,7 @@ class Knock:
     address: IPv4Address
 
 
-@frozen
+@dataclass(frozen=True)
 class Prompt:
     """Ask for the tunnel's password; it says Prompted. The question is withdrawn when the tunnel is not prompting."""
 
@@ -379,7 +379,7 @@ class Prompt:
     config: TunnelConfig
 
 
-@frozen
+@dataclass(frozen=True)
 class Prepare:
     """Get the password and write the option file for run; it says Prepared.
 
@@ -393,19 +393,19 @@ class Prepare:
     mtu: int = 0
 
 
-@frozen
+@dataclass(frozen=True)
 class RemoveOptions:
     """Remove the option file."""
 
 
-@frozen
+@dataclass(frozen=True)
 class HangUp:
     """Send pppd SIGTERM, or with hard SIGKILL to all of its cgroup."""
 
     hard: bool = False
 
 
-@frozen
+@dataclass(frozen=True)
 class WatchProcesses:
     """Watch the processes of run as long as it is up; it says ProcessLost. pid: of pppd, 0 when not known."""
 
@@ -413,7 +413,7 @@ class WatchProcesses:
     pid: int = 0
 
 
-@frozen
+@dataclass(frozen=True)
 class ReadLog:
     """Read what run logged, whose main process was pid (0: not known); it says LogRead.
 
@@ -425,27 +425,27 @@ class ReadLog:
     whole: bool = True
 
 
-@frozen
+@dataclass(frozen=True)
 class StartUnit:
     """Have systemd start the unit."""
 
 
-@frozen
+@dataclass(frozen=True)
 class StopUnit:
     """Have systemd stop the unit, also when it has failed."""
 
 
-@frozen
+@dataclass(frozen=True)
 class ResetUnit:
     """Have systemd call a failed unit inactive; one that has been started meanwhile is not disturbed."""
 
 
-@frozen
+@dataclass(frozen=True)
 class RestartUnit:
     """Have systemd restart the unit."""
 
 
-@frozen
+@dataclass(frozen=True)
 class Tell:
     """Answer those who wait for the tunnel to be up: it is, or failure says why not."""
 

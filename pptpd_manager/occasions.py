@@ -13,11 +13,10 @@ A link that was up and is not dialled again has both its down and its failed.
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from pptpd_manager import reasons
 from pptpd_manager.config import interface_name
-from pptpd_manager.frozen import frozen
 from pptpd_manager.hooks import Command, Hooks
 from pptpd_manager.reasons import Failure
 from pptpd_manager.tunnel import State, Tunnel
@@ -26,7 +25,7 @@ Variables = tuple[tuple[str, str], ...]
 UNSEEN = Failure(reasons.UNKNOWN, "the manager was not running")
 
 
-@frozen
+@dataclass(frozen=True)
 class Occasion:
     """Something to run hooks for, perhaps none. event: up, down or failed; variables: the hooks' environment."""
 
@@ -35,7 +34,7 @@ class Occasion:
     variables: Variables
 
 
-@frozen
+@dataclass(frozen=True)
 class Told:
     """A link that hooks were told is up: by the run, with these variables. down: what to run at its end."""
 
@@ -44,7 +43,7 @@ class Told:
     down: tuple[Command, ...]
 
 
-@frozen
+@dataclass(frozen=True)
 class Agenda:
     """What the hooks of a tunnel know (told), and what they are yet to be told, in order (queue)."""
 

@@ -120,8 +120,9 @@ class Readings:
         readings = [reading for reading in readings if not reading.over]  # the others have run out of time
         try:
             _, output, _ = child.communicate_finish(result)
+            printed = Printed(output.get_data() or b"")
             for reading in readings:
-                reading.lines = parse(output.get_data() or b"", reading.run, reading.pid, reading.log_name)
+                reading.lines = printed.lines(reading.run, reading.pid, reading.log_name)
         except (GLib.Error, ValueError, TypeError) as error:
             if readings:
                 log.warning("the journal cannot be read, so reasons are guesses: %s", error)
@@ -178,15 +179,24 @@ def command(readings: Sequence[_Reading]) -> list[str]:
     return [*words, "SYSLOG_IDENTIFIER=pptp", ROOTS]
 
 
-def parse(output: bytes, run: str, pid: int, log_name: str) -> tuple[Line, ...]:
-    """The lines of that run in journalctl's JSON, one object a line. Raises ValueError. Source: journalctl(1)."""
-    lines = []
-    for entry in map(json.loads, filter(bytes.strip, output.split(b"\n"))):
-        if not isinstance(entry, dict):
-            raise ValueError(f"an object was expected, got {type(entry).__name__}")
-        line = Line(text(entry.get("SYSLOG_IDENTIFIER")), text(entry.get("MESSAGE")))
-        known = entry.get("_SYSTEMD_INVOCATION_ID")
-        by_name = entry.get("_PID") == str(pid) if line.program == "pppd" else line.text.startswith(log_name + " ")
-        if entry.get("_UID") == "0" and (known == run or (known is None and by_name)):
-            lines.append(line)
-    return tuple(lines)
+class Printed:
+    """What journalctl printed, as JSON, one object a line. Read once, however many runs are looked for in it."""
+
+    def __init__(self, output: bytes) -> None:
+        """Raises ValueError. Source: journalctl(1)."""
+        self._lines: dict[str | None, list[tuple[int, str, Line]]] = {}  # by run; None: journald knows of none
+        for number, entry in enumerate(map(json.loads, filter(bytes.strip, output.split(b"\n")))):
+            if not isinstance(entry, dict):
+                raise ValueError(f"an object was expected, got {type(entry).__name__}")
+            run = entry.get("_SYSTEMD_INVOCATION_ID")
+            if entry.get("_UID") == "0" and (run is None or isinstance(run, str)):
+                line = Line(text(entry.get("SYSLOG_IDENTIFIER")), text(entry.get("MESSAGE")))
+                self._lines.setdefault(run, []).append((number, text(entry.get("_PID")), line))
+
+    def lines(self, run: str, pid: int, log_name: str) -> tuple[Line, ...]:
+        """Those of that run, in order: as journald knows it, else by pppd's number and how pptp begins its lines."""
+        found = list(self._lines.get(run, ()))
+        for number, process, line in self._lines.get(None, ()):
+            if process == str(pid) if line.program == "pppd" else line.text.startswith(log_name + " "):
+                found.append((number, process, line))
+        return tuple(line for _, _, line in sorted(found, key=lambda one: one[0]))

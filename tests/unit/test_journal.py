@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pptpd_manager import journal
 from pptpd_manager.diagnosis import Line
-from pptpd_manager.journal import _Reading, command, parse
+from pptpd_manager.journal import Printed, _Reading, command
 
 RUN, PID, NAME = "0123456789abcdef0123456789abcdef", 4711, "office-01234567"
 
@@ -24,6 +24,10 @@ def entry(program: str, text: object, run: str | None = RUN, pid: int = PID, uid
     known = {"_SYSTEMD_INVOCATION_ID": run} if run else {}
     writer = {"_PID": str(pid), "_UID": str(uid)}
     return {"SYSLOG_IDENTIFIER": program, "MESSAGE": text, "__CURSOR": "s=1", **writer, **known}
+
+
+def parse(output: bytes, run: str, pid: int, log_name: str) -> tuple[Line, ...]:
+    return Printed(output).lines(run, pid, log_name)
 
 
 def test_nothing() -> None:

@@ -65,8 +65,8 @@ def run_ended(t: Tunnel, event: RunEnded, moment: Moment) -> Step:
     # A link that was up is redialled while its log is read; a start that fails ends when the reason is known.
     return t, [
         *actions,
-        ReadLog(t.run, t.pid, _speaks_last(event.end)),
         *([AnswerEnded(t.run)] if was_up and dialled else []),
+        ReadLog(t.run, t.pid, _speaks_last(event.end)),
     ]
 
 

@@ -71,11 +71,10 @@ class Units:
 
     def __init__(self, con: Gio.DBusConnection, on_change: Callable[[str, UnitState], None]) -> None:
         self._con, self._on_change = con, on_change
-        self._question = 0
-        self._newest: dict[str, int] = {}  # the question about each tunnel whose answer will count
         self._line: deque[Callable[[], None]] = deque()  # calls to be made, in order
         self._under_way = 0
-        self._asking: dict[str, list[Callable[[UnitState | None], None]]] = {}
+        self._asking: dict[str, list[Callable[[UnitState | None], None]]] = {}  # by tunnel, whose state is asked for
+        self._outdated: set[str] = set()  # of these, where the answer that is on its way does not count
         self._watch = con.signal_subscribe(
             SYSTEMD, PROPERTIES, "PropertiesChanged", None, UNIT, Gio.DBusSignalFlags.NONE, guarded(self._changed)
         )
@@ -154,46 +153,60 @@ class Units:
 
     def state(self, tunnel: str, then: Callable[[UnitState | None], None]) -> None:
         """then(state): of the tunnel's unit; None when systemd does not say. Who asked before hears it then, too."""
-        self._asking.setdefault(tunnel, []).append(then)
-        self._ask(tunnel)
+        if tunnel in self._asking:
+            self._asking[tunnel].append(then)
+            self._outdated.add(tunnel)
+        else:
+            self._asking[tunnel] = [then]
+            self._ask(tunnel)
 
     def _ask(self, tunnel: str) -> None:
-        """Read the state anew: answers take one or two calls, so an earlier one may come later and be out of date."""
-        self._question += 1
-        question = self._newest[tunnel] = self._question
+        """Read the state; again when it has changed meanwhile, since answers take one or two calls.
 
-        def told(state: UnitState | None) -> None:
-            if self._newest.get(tunnel) == question:
-                del self._newest[tunnel]
-                for then in self._asking.pop(tunnel):
-                    guarded(then)(state)
+        Not at once: a restart is a dozen changes, and asking after each would delay it.
+        """
 
         def untold(text: str) -> None:
-            if self._newest.get(tunnel) == question:
+            if not self._asked_again(tunnel):
                 unit = unit_name(tunnel)
                 log.warning("systemd does not tell the state of %s: %s", unit, text, extra=_fields(tunnel))
-            told(None)
+                self._tell(tunnel, None)
 
-        facts: dict[str, Any] = {}
-
-        def got(properties: dict[str, Any]) -> None:
-            number, job = properties.get("Job", (0, "/"))
-            if number:  # a job that is gone meanwhile has changed the unit
-                self._read(job, SYSTEMD + ".Job", lambda job: told(_state(properties, facts, job["JobType"])), again)
-            elif properties["ActiveState"] == "failed":
-                self._get(path, SYSTEMD + ".Service", "ExecMainCode", facts, lambda: None)
-                self._get(path, SYSTEMD + ".Service", "ExecMainStatus", facts, lambda: told(_state(properties, facts)))
-            else:
-                told(_state(properties, facts))
-
-        def again(_: str) -> None:
-            if self._newest.get(tunnel) == question:
-                self._ask(tunnel)
-
-        path = unit_path(unit_name(tunnel))
+        path, facts = unit_path(unit_name(tunnel)), dict[str, Any]()
         self._get(SYSTEMD_PATH, MANAGER, "SystemState", facts, lambda: None)  # these are answered first
         self._get(path, SYSTEMD + ".Service", "MainPID", facts, lambda: None)
-        self._read(path, UNIT, got, untold)
+        self._read(path, UNIT, lambda properties: self._got(tunnel, properties, facts), untold)
+
+    def _got(self, tunnel: str, properties: dict[str, Any], facts: dict[str, Any]) -> None:
+        """The answer about a unit; of one with a job, or that has failed, another one is needed."""
+        if self._asked_again(tunnel):
+            return
+
+        def complete(job: str = "") -> None:
+            if not self._asked_again(tunnel):
+                self._tell(tunnel, _state(properties, facts, job))
+
+        number, job = properties.get("Job", (0, "/"))
+        if number:  # a job that is gone meanwhile has changed the unit
+            self._read(job, SYSTEMD + ".Job", lambda job: complete(job["JobType"]), lambda _: self._ask(tunnel))
+        elif properties["ActiveState"] == "failed":
+            path = unit_path(unit_name(tunnel))
+            self._get(path, SYSTEMD + ".Service", "ExecMainCode", facts, lambda: None)
+            self._get(path, SYSTEMD + ".Service", "ExecMainStatus", facts, complete)
+        else:
+            complete()
+
+    def _asked_again(self, tunnel: str) -> bool:
+        """Ask again if the unit has changed since; whether it has."""
+        if tunnel not in self._outdated:
+            return False
+        self._outdated.discard(tunnel)
+        self._ask(tunnel)
+        return True
+
+    def _tell(self, tunnel: str, state: UnitState | None) -> None:
+        for then in self._asking.pop(tunnel):
+            guarded(then)(state)
 
     def _get(self, path: str, interface: str, name: str, into: dict[str, Any], then: Callable[[], None]) -> None:
         """Put a property of systemd's, if it has that, into into; then()."""
@@ -212,16 +225,16 @@ class Units:
     def _job(self, method: str, tunnel: str, accepted: Callable[[], None], failed: Error) -> None:
         arguments = GLib.Variant("(ss)", (unit_name(tunnel), "replace"))
         self._call(SYSTEMD_PATH, MANAGER, method, arguments, lambda _: accepted(), failed)
-        if tunnel in self._newest:  # what it was before must not be taken for what comes of this
-            self._ask(tunnel)
+        if tunnel in self._asking:  # what it was before must not be taken for what comes of this
+            self._outdated.add(tunnel)
 
     def _changed(
         self, _con: Any, _sender: str, path: str, _interface: str, _signal: str, parameters: GLib.Variant
     ) -> None:
         if path.startswith(_PREFIX) and (match := _NAME.match(unescape(path.rpartition("/")[2]))):
             properties = parameters.unpack()[1]
-            if match[1] in self._newest:
-                self._ask(match[1])
+            if match[1] in self._asking:
+                self._outdated.add(match[1])
             if "ActiveState" in properties:
                 self._on_change(match[1], _state(properties))
 

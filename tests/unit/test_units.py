@@ -132,14 +132,26 @@ def ask(bus: Bus, told: list[str]) -> Callable[[], None]:
     return lambda: made.state("office", lambda state: told.append(state.active if state else "nobody knows"))
 
 
-def test_the_state_of_a_unit_is_not_told_after_a_later_one(bus: Bus, told: list[str], ask: Callable[[], None]) -> None:
+def test_a_state_that_has_changed_meanwhile_is_not_told(bus: Bus, told: list[str], ask: Callable[[], None]) -> None:
     ask()
     bus.answer("Unit", ActiveState="failed", SubState="failed", Job=(7, "/org/freedesktop/systemd1/job/7"))
     ask()
+    bus.answer("Job", JobType="stop")
+    assert told == []
     bus.answer("Unit", ActiveState="inactive", SubState="dead")
     assert told == ["inactive", "inactive"]
-    bus.answer("Job", JobType="stop")
-    assert told == ["inactive", "inactive"]
+
+
+def test_many_changes_are_one_more_question(bus: Bus, told: list[str], ask: Callable[[], None]) -> None:
+    """A restart is a dozen of them, and the next dial waits for the answers."""
+    ask()
+    for sub in ("dead", "auto-restart", "start-pre"):
+        bus.tell("pptp@office.service", SubState=sub)
+    assert len(bus.open["Unit"]) == 1
+    bus.answer("Unit", ActiveState="inactive", SubState="dead")
+    assert (told, len(bus.open["Unit"])) == ([], 1)
+    bus.answer("Unit", ActiveState="activating", SubState="start")
+    assert (told, bus.open["Unit"]) == (["activating"], [])
 
 
 def test_what_a_unit_was_before_an_order_is_not_told_after_it(bus: Bus, told: list[str]) -> None:

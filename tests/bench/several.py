@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -163,10 +164,10 @@ def sessions(tunnel: Tunnel) -> list[int]:
 # --- on this side ---
 
 
-def interface(tunnel: Tunnel) -> str:
-    """The interface that its route leads into; "" for none."""
-    match = re.search(rf"^{re.escape(tunnel.inside)} dev (\S+)", lab.out("ip", "route"), re.MULTILINE)
-    return match[1] if match else ""
+def link(tunnel: Tunnel) -> int:
+    """The index of the interface that its route leads into."""
+    (interface,) = re.findall(rf"^{re.escape(tunnel.inside)} dev (\S+)", lab.out("ip", "route"), re.MULTILINE)
+    return socket.if_nametoindex(interface)
 
 
 def hang_up(chosen: Sequence[Tunnel]) -> None:

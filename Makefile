@@ -5,6 +5,7 @@
 # make bench       this project beside what people use today, in the lab: docs/benchmarks.md; hours. PART=NAME: a part of it
 # make shell       a shell in the lab
 # make picture     docs/pptpctl.svg, a terminal in the lab
+# make dashboard   docs/dashboard.png, tunnels in the lab as Prometheus shows them; a quarter of an hour
 # make docs        what is made from the program: pages in docs/, the manual in man/, the schema and the example
 # make deb         build/pptp-manager_VERSION_all.deb, checked by lintian
 # make release     whether all that names the version names the same, and what is not ready
@@ -42,7 +43,7 @@ RELOCATE = grep -rlE '/usr/(lib|sbin|share|share/doc)/pptp\\?-manager' $(INSTALL
 	$(sbindir)/pptp-manager $(prefix)/bin/pptpctl $(unitdir)/pptp* $(datadir) \
 	$(hostprefix)/share/dbus-1/interfaces/org.pptpmanager1*.xml) | xargs -r sed -i $(PATHS)
 
-.PHONY: install uninstall check test flood demo bench shell docs picture deb release clean
+.PHONY: install uninstall check test flood demo bench shell docs picture dashboard deb release clean
 
 install:
 	install -d $(addprefix $(DESTDIR)$(privatedir)/pptpd_manager/,dbus $(PACKAGES)) \
@@ -55,7 +56,7 @@ install:
 		$(DESTDIR)$(docdir)/examples $(DESTDIR)$(datadir) $(addprefix $(DESTDIR),$(bashdir) $(zshdir) $(fishdir)) \
 		$(sort $(dir $(INSTALLED_MANUAL)))
 	install -m 0644 *.md $(DESTDIR)$(docdir)
-	install -m 0644 docs/*.md docs/*.svg $(DESTDIR)$(docdir)/docs
+	install -m 0644 docs/*.md docs/*.svg docs/*.png $(DESTDIR)$(docdir)/docs
 	install -m 0644 etc/pptp-manager.example.yaml $(DESTDIR)$(docdir)/examples/pptp-manager.yaml
 	install -m 0644 etc/prometheus/* $(DESTDIR)$(docdir)/examples
 	cd packaging/ansible && find . -type f -exec install -D -m 0644 {} $(DESTDIR)$(docdir)/examples/ansible/{} \;
@@ -142,6 +143,19 @@ picture:
 	mkdir -p build
 	lab/lab run $(SUITE) --out build -- /usr/bin/python3 /lab/src/lab/session.py
 	$(PYTHON) docs/picture.py build/session docs/pptpctl.svg
+
+# Two guests at once, as two hosts; then a Prometheus with what those of the guests have stored.
+dashboard:
+	tests/packages prometheus chromium fonts-dejavu-core pngquant
+	tests/unpacked prometheus
+	mkdir -p build/dashboard/tree/lab/prometheus
+	cp build/unpacked/prometheus/usr/bin/prom* build/dashboard/tree/lab/prometheus
+	for host in branch1 branch2; do \
+		mkdir -p build/dashboard/$$host; \
+		lab/lab run $(SUITE) --memory 1024M --tree build/dashboard/tree --out build/dashboard/$$host --timeout 1200 -- \
+			/usr/bin/python3 /lab/src/lab/incidents.py $$host & guests="$$guests $$!"; \
+	done; for guest in $$guests; do wait $$guest || exit; done
+	$(PYTHON) docs/dashboard.py build/dashboard/branch1/samples build/dashboard/branch2/samples docs/dashboard.png
 
 docs:
 	tests/prepare

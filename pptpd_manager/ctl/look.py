@@ -49,13 +49,17 @@ class _Look(Calls):
 def plain(signature: str, body: tuple[Any, ...]) -> tuple[Any, ...]:
     """The values of an answer with properties as GLib.Variant.unpack() has them: without the types that jeepney adds.
 
-    For answers that are properties by name, those by interface and object, or have none.
+    For answers that are a property, properties by name, those by interface and object, or have none.
     """
+    if signature == "v":
+        return (body[0][1],)
     if signature == "a{sv}":
         return (_values(body[0]),)
     if signature == "a{oa{sa{sv}}}":
         objects = body[0].items()
         return ({path: {name: _values(told) for name, told in known.items()} for path, known in objects},)
+    if "v" in signature:  # pptpctl does not ask for such
+        raise ValueError(f"an answer of the type {signature} is not known here")
     return body
 
 

@@ -24,6 +24,7 @@ PROPERTIES = {
         ("a{oa{sa{sv}}}", ({"/a": {"i": PROPERTIES, "j": {}}, "/b": {}},)),
         ("a(sos)", ([("a", "/b", "c"), ("d", "/", "")],)),
         ("s", ("office",)),
+        *(("v", (value,)) for value in PROPERTIES.values()),
         ("", ()),
     ],
 )
@@ -37,3 +38,8 @@ def test_an_answer_is_as_gdbus_has_it(signature: str, values: tuple[object, ...]
     parser.add_data(sent.to_blob(Gio.DBusCapabilityFlags.NONE), [])
     told = parser.get_next_message()
     assert plain(told.header.fields.get(HeaderFields.signature, ""), told.body) == variant.unpack()
+
+
+def test_an_answer_of_another_kind_is_not_guessed_at() -> None:
+    with pytest.raises(ValueError, match=r"of the type av"):
+        plain("av", ([("s", "x")],))

@@ -87,19 +87,14 @@ def dropped(tunnel: Tunnel) -> Iterator[None]:
     half second, and so gives up after seconds where it would go on for a quarter of an hour.
     """
     pref = ("pref", str(tunnel.number))
-    sides = (
-        (("tc",), "uplink", "src"),
-        (("ip", "netns", "exec", "router", "tc"), "client", "dst"),
-    )
-    for tc, device, _ in sides:
-        lab.run(*tc, "qdisc", "add", "dev", device, "clsact")  # which may be there
+    ends = {"uplink": "src", "client": "dst"}
     try:
-        for tc, device, end in sides:
-            match = ("protocol", "ip", "u32", "match", "ip", end, f"{tunnel.server}/32", "action", "drop")
+        for tc, device in several.SIDES:
+            match = ("protocol", "ip", "u32", "match", "ip", ends[device], f"{tunnel.server}/32", "action", "drop")
             lab.out(*tc, "filter", "add", "dev", device, "ingress", *pref, *match)
         yield
     finally:
-        for tc, device, _ in sides:
+        for tc, device in several.SIDES:
             lab.run(*tc, "filter", "del", "dev", device, "ingress", *pref)
 
 

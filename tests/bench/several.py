@@ -18,6 +18,7 @@ import ways
 from ways import CONNECT, DISCONNECT, WAYS, Way
 
 VARIANTS = Path("/etc/lab/pptpd")
+SIDES = ((("tc",), "uplink"), (("ip", "netns", "exec", "router", "tc"), "client"))  # of the way to the servers
 PPP = 200  # pon's interfaces are ppp201 and so on, so that NetworkManager can be told to leave them alone
 
 
@@ -127,12 +128,24 @@ def serving(chosen: Sequence[Tunnel]) -> Iterator[None]:
         (folder / "pptpd.conf").write_text(
             f"listen {tunnel.server}\noption /etc/ppp/pptpd-options\nlocalip 10.9.0.1\nremoteip {pool}\n"
         )
-    with fleet.addressed(max(tunnel.number for tunnel in chosen)):
+    with fleet.addressed(max(tunnel.number for tunnel in chosen)), droppable():
         try:
             renew(chosen)
             yield
         finally:
             lab.out("systemctl", "stop", *(tunnel.unit for tunnel in chosen))
+
+
+@contextlib.contextmanager
+def droppable() -> Iterator[None]:
+    """Have tc be able to drop packets on both sides of the way to the servers."""
+    for tc, device in SIDES:
+        lab.out(*tc, "qdisc", "add", "dev", device, "clsact")
+    try:
+        yield
+    finally:
+        for tc, device in SIDES:
+            lab.out(*tc, "qdisc", "del", "dev", device, "clsact")
 
 
 def renew(chosen: Sequence[Tunnel]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import statistics
 import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,11 +15,12 @@ import ways
 from result import Aim, Figure, Result
 from ways import NM_WAYS, OURS, PON, WAYS, Way
 
-AMOUNT = ("--time", "3", "--omit", "1")
+AMOUNT, PIECES = ("--bytes", "2M"), 5
 DIRECTIONS = {"sent": False, "received": True}
-METHOD = """\
-The ways take turns. Each run connects, and when a ping gets through, iperf3 sends for four seconds, and then has as
-much sent by its server behind the tunnel; the figure is what came in, without the first second.
+METHOD = f"""\
+The ways take turns. Each run connects, and when a ping gets through, iperf3 sends 2 MB and has as much sent by its
+server behind the tunnel, {PIECES} times in turns; the figure is the median of what came in, of which the first time
+does not count. Pieces, since a stall of TCP in one long transfer says more of that moment than of the way.
 Nobody names an MTU but NetworkManager, which writes 1400: Debian's options.pptp has none, so pon has pppd's default,
 1500, of which MPPE takes 4, and pptp's GRE then makes two fragments of each full packet. The MTU is that of the
 interface while the bytes pass."""
@@ -26,21 +28,27 @@ interface while the bytes pass."""
 
 def measured(way: Way) -> tuple[dict[str, float], int]:
     """Mbit/s in each direction, 0 where nothing gets through, and the MTU, of a way that is configured."""
-    rates: dict[str, float] = {}
+    rates: dict[str, list[float]] = {name: [] for name in DIRECTIONS}
     with ways.running(way):
         ways.dial(way)
         try:
             lab.wait_for(lab.passes, f"a ping through {way.name}")
             mtu = int(Path(f"/sys/class/net/{way.interface}/mtu").read_text())
-            for name, down in DIRECTIONS.items():
-                try:
-                    rates[name] = iperf.rate(lab.INSIDE, AMOUNT, down=down)
-                except (AssertionError, subprocess.TimeoutExpired) as error:
-                    print(f"{way.name}: {error}")
-                    rates[name] = 0.0
+            for _ in range(PIECES):
+                for name, down in DIRECTIONS.items():
+                    rates[name].append(piece(down=down))
         finally:
             ways.hang_up(way)
-    return rates, mtu
+    return {name: statistics.median(each[1:]) for name, each in rates.items()}, mtu
+
+
+def piece(*, down: bool) -> float:
+    """Mbit/s of one transfer; 0 when it does not end."""
+    try:
+        return iperf.rate(lab.INSIDE, AMOUNT, down=down)
+    except (AssertionError, subprocess.TimeoutExpired) as error:
+        print(error, flush=True)
+        return 0.0
 
 
 def compare(
@@ -49,7 +57,7 @@ def compare(
     """Mbit/s by direction and way, and the MTUs by way, of count runs each."""
     rates: dict[str, dict[str, list[float]]] = {name: {way.name: [] for way in chosen} for name in DIRECTIONS}
     mtus: dict[str, list[float]] = {way.name: [] for way in chosen}
-    with ways.configured(chosen), iperf.serving():
+    with ways.configured(chosen):
         for number in range(count):
             first = number % len(chosen)
             for way in (*chosen[first:], *chosen[:first]):

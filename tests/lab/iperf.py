@@ -9,12 +9,15 @@ from collections.abc import Iterator, Sequence
 
 import commands as lab
 
-SERVER = ("ip", "netns", "exec", "server", "iperf3", "--server", "--forceflush")
+SERVER = ("ip", "netns", "exec", "server", "iperf3", "--server", "--one-off", "--forceflush")
 
 
 @contextlib.contextmanager
 def serving() -> Iterator[None]:
-    """Have a server on all of the addresses behind the tunnel."""
+    """Have a server for one transfer on all of the addresses behind the tunnel.
+
+    One that serves several takes a client whose tunnel went away for one that still sends.
+    """
     with subprocess.Popen(SERVER, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         try:
@@ -31,6 +34,8 @@ def command(address: str, amount: Sequence[str], *, down: bool) -> tuple[str, ..
 
 
 def rate(address: str, amount: Sequence[str], *, down: bool) -> float:
-    """Mbit/s that came in."""
-    told = json.loads(lab.out(*command(address, amount, down=down), timeout=60))
+    """Mbit/s that came in. Raises AssertionError, subprocess.TimeoutExpired."""
+    with serving():
+        told = json.loads(lab.out(*command(address, amount, down=down), timeout=20))
+    assert "sum_received" in told["end"], told
     return float(told["end"]["sum_received"]["bits_per_second"]) / 1e6

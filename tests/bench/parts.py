@@ -7,13 +7,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Part:
-    """name: of its result; module: what is run, with those words; seconds: after which it is given up."""
+    """name: of its result; module: what is run, with those words; seconds: after which it is given up.
+
+    packages: Debian's packages of this version and of one before it are in the guest.
+    """
 
     name: str
     module: str
     words: tuple[str, ...] = ()
     seconds: int = 3600
     memory: str = "1024M"
+    packages: bool = False
 
 
 PARTS = (
@@ -22,6 +26,7 @@ PARTS = (
         Part(f"recovery-{fault}", "recovery", ("--fault", fault), seconds=3600)
         for fault in ("ended", "away", "absent", "drop", "long-drop")
     ),
+    Part("restart", "restart", seconds=1200, packages=True),
     Part("memory", "memory", seconds=2400, memory="4096M"),
     Part("start", "start", seconds=600),
     Part("processor", "processor", seconds=1500, memory="3072M"),

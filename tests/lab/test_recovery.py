@@ -6,6 +6,7 @@ from datetime import datetime
 
 import pytest
 import recovery
+import restart
 import result
 import several
 import watching
@@ -35,6 +36,15 @@ def test_pings_are_read_right() -> None:
     assert watching.came_back(PINGS, begun=100.2, ended=100.2) == 100.9
     assert watching.came_back(PINGS, begun=100.2, ended=101.0) == 101.1
     assert watching.came_back(PINGS, begun=101.0, ended=101.0) == 0.0
+
+
+def test_lost_pings_are_counted() -> None:
+    """Of six two have no reply, and the last one may have been on its way; of ninety most have none."""
+    noticed = restart.noticed(
+        PINGS + "\n--- 192.168.10.1 ping statistics ---\n7 packets transmitted, 5 received\n", True
+    )
+    assert noticed.lost == 2 and noticed.gap == pytest.approx(600)
+    assert restart.noticed(PINGS + "\n90 packets transmitted, 5 received\n", True).lost == 86
 
 
 def test_the_kernel_is_read_right() -> None:

@@ -11,7 +11,7 @@ from types import FrameType
 import guest
 import host
 import rootfs
-from progress import LabError
+from progress import LabError, say
 
 FAILED = 125
 
@@ -43,6 +43,11 @@ def dispatch(arguments: argparse.Namespace) -> int:
     machine = guest.Machine(arguments.suite, tuple(arguments.tree), arguments.append, arguments.memory, arguments.out)
     if arguments.action == "shell":
         return guest.shell(machine)
+    for _ in range(arguments.panics):
+        try:
+            return guest.run(machine, arguments.command, arguments.timeout)
+        except guest.Panicked as error:
+            say(f"{error}\nOnce more, in another guest.")
     return guest.run(machine, arguments.command, arguments.timeout)
 
 
@@ -72,6 +77,13 @@ def parser() -> argparse.ArgumentParser:
         action.add_argument("--memory", default="1024M", metavar="SIZE", help="with unit K, M or G")
         action.add_argument("--out", type=folder, metavar="DIR", help="folder to be the guest's /lab/out")
     run.add_argument("--timeout", type=float, default=600, metavar="SECONDS", help="boot included")
+    run.add_argument(
+        "--panics",
+        type=int,
+        default=0,
+        metavar="N",
+        help="run it again in another guest when the kernel panics, so many times",
+    )
     run.add_argument("command", nargs="+", metavar="COMMAND")
     return top
 

@@ -57,11 +57,15 @@ class Guest:
             return None
 
 
+class Panicked(LabError):
+    """The guest's kernel has panicked."""
+
+
 def run(machine: Machine, command: Sequence[str], timeout_seconds: float) -> int:
     """Exit status of the command, run in a fresh guest with its output on our stdout.
 
     TIMED_OUT when boot and command take longer than timeout_seconds. LabError when the guest ends before the
-    command does.
+    command does: Panicked when its kernel has panicked.
     """
     deadline = time.monotonic() + timeout_seconds
     with workspace(machine.memory) as work, rootfs.used(machine.suite) as root:
@@ -104,7 +108,8 @@ def watch(guest: Guest, deadline: float, each_time: Callable[[], None]) -> int:
         if status is not None:
             return status
         if guest.process.poll() is not None:
-            raise LabError(f"the guest ended before the command did; its console:\n{tail(guest.console)}")
+            kind = Panicked if "Kernel panic" in guest.console.read_text(errors="replace") else LabError
+            raise kind(f"the guest ended before the command did; its console:\n{tail(guest.console)}")
         if time.monotonic() > deadline:
             say(f"timed out; the guest's console:\n{tail(guest.console)}")
             return TIMED_OUT

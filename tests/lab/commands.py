@@ -164,10 +164,10 @@ def get(tunnel: str, name: str) -> Any:
     return ""
 
 
-def last_error(tunnel: str) -> tuple[str, str, str]:
-    """Name, sentence and advice of the tunnel's LastError."""
-    name, sentence, advice, _when = get(tunnel, "LastError") or ("", "", "", 0)
-    return name, sentence, advice
+def last_error(tunnel: str, since: float = 0.0) -> tuple[str, str, str]:
+    """Name, sentence and advice of the tunnel's LastError; "" for one before since, which is of time.time()."""
+    name, sentence, advice, when = get(tunnel, "LastError") or ("", "", "", 0)
+    return (name, sentence, advice) if when >= since * 1e6 else ("", "", "")
 
 
 def doctor(*names: str, user: str = "root") -> tuple[int, list[dict[str, str]]]:

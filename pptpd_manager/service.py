@@ -154,7 +154,7 @@ class Service:
                 self._limit(call, after)
         if after.state is State.IDLE:
             self._answer(self._waiting[name].disconnects)
-        elif before.run != after.run and not after.leaving:
+        elif before.run != after.run and not after.leaving and not after.ended:  # nor one that a stop has caught
             error = DBusError(errors.SUPERSEDED, f"tunnel '{name}' has been started again before it was down")
             self._fail(self._waiting[name].disconnects, error)
 

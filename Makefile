@@ -52,11 +52,12 @@ install:
 		$(DESTDIR)$(hostprefix)/share/dbus-1/interfaces $(DESTDIR)$(sysconfdir)/iproute2/rt_protos.d \
 		$(DESTDIR)$(sysconfdir)/iproute2/rt_tables.d $(DESTDIR)$(hostprefix)/share/polkit-1/actions \
 		$(DESTDIR)$(hostprefix)/lib/NetworkManager/conf.d $(DESTDIR)$(hostprefix)/lib/systemd/network \
-		$(DESTDIR)$(hostprefix)/lib/systemd/networkd.conf.d $(DESTDIR)$(hostprefix)/lib/tmpfiles.d $(DESTDIR)$(docdir)/docs \
+		$(DESTDIR)$(hostprefix)/lib/systemd/networkd.conf.d $(DESTDIR)$(hostprefix)/lib/tmpfiles.d $(DESTDIR)$(docdir)/docs/benchmarks \
 		$(DESTDIR)$(docdir)/examples $(DESTDIR)$(datadir) $(addprefix $(DESTDIR),$(bashdir) $(zshdir) $(fishdir)) \
 		$(sort $(dir $(INSTALLED_MANUAL)))
 	install -m 0644 *.md $(DESTDIR)$(docdir)
 	install -m 0644 docs/*.md docs/*.svg docs/*.png $(DESTDIR)$(docdir)/docs
+	install -m 0644 docs/benchmarks/* $(DESTDIR)$(docdir)/docs/benchmarks
 	install -m 0644 etc/pptp-manager.example.yaml $(DESTDIR)$(docdir)/examples/pptp-manager.yaml
 	install -m 0644 etc/prometheus/* $(DESTDIR)$(docdir)/examples
 	cd packaging/ansible && find . -type f -exec install -D -m 0644 {} $(DESTDIR)$(docdir)/examples/ansible/{} \;

@@ -25,7 +25,7 @@ server in the same boot and take turns; each figure is the median, with the rang
 aimed at stands beside it, with what came of it, also where it was missed.
 
 Made by `make bench`, in [the lab](../lab/README.md): real systemd, pppd, pptp, pptpd and NetworkManager in User Mode
-Linux. There a system call takes many times as long as on a machine, and a fork and exec 10-15 ms, so what is shown
+Linux. There a system call takes many times as long as on a machine, and a fork and exec 3-5 ms, so what is shown
 here are ratios rather than the seconds of your machine. `make bench PART=connect` runs one part; `SUITE=trixie` has it
 on Debian 13. Every run is in [benchmarks/](benchmarks/), one file a part.
 """
@@ -47,7 +47,9 @@ def main(found: str, docs: str) -> None:
 
 def text(results: Sequence[Result]) -> str:
     """The page."""
-    parts = [HEAD, *summary(results), *made_on(results), *(line for one in results for line in section(one))]
+    missing = [part.name for part in PARTS if part.name not in {one.part for one in results}]
+    known = [f"Not measured yet: {', '.join(missing)}.\n"] if missing else []
+    parts = [HEAD, *known, *summary(results), *made_on(results), *(line for one in results for line in section(one))]
     return "\n".join(parts).rstrip() + "\n"
 
 

@@ -99,7 +99,7 @@ def prepare() -> None:
             f'pty "pptp {server} --nolaunchpppd --nohostroute"\nname alice\nremotename PPTP\n'
             f"require-mppe-128\nfile /etc/ppp/options.pptp\nipparam {name}\n"
         )
-        data = ways.NM_DATA.replace(lab.SERVER, server).replace(",", "\n")
+        data = f"gateway={server},{ways.NM_DATA}".replace(",", "\n")
         profile = ways.NM_PROFILES / f"{name}.nmconnection"
         profile.write_text(PROFILE.format(name=name, data=data, inside=fleet.inside(number)))
         profile.chmod(0o600)

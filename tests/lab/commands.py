@@ -152,6 +152,11 @@ def call(method: str, *arguments: str, timeout: float = 90) -> subprocess.Comple
     return run("busctl", f"--timeout={timeout:.0f}", "call", *BUS, method, *signature, timeout=timeout + 5)
 
 
+def tunnels() -> list[str]:
+    """The objects of the tunnels on D-Bus, also of one that is not configured any more but not forgotten yet."""
+    return sorted(ask(BUS[0], BUS[1], "org.freedesktop.DBus.ObjectManager.GetManagedObjects")[0])
+
+
 def state(tunnel: str) -> str:
     """The tunnel's State on D-Bus; "" when there is no such object."""
     return str(get(tunnel, "State"))

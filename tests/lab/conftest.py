@@ -44,6 +44,8 @@ def nothing_left(tables: list[str], request: pytest.FixtureRequest) -> Iterator[
     lab.serving()
     lab.all_stopped()
     lab.configure({})
+    # One that is back before it is forgotten is the same tunnel, with its last failure.
+    lab.wait_for(lambda: not lab.tunnels(), "the manager has forgotten the tunnels")
     lab.wait_for(lambda: not lab.clients(), "no pppd or pptp is left")
     lab.wait_for(lambda: not lab.server_sessions(), "the server's sessions have ended")
     before, tables[0] = tables[0], lab.routes()

@@ -102,6 +102,7 @@ def bus() -> Iterator[None]:
 def wrong_password() -> Iterator[None]:
     lab.configure({"work": {**lab.ALICE, "password": "wrong"}})
     assert lab.systemctl("start", "pptp@work") != 0
+    lab.wait_for(lambda: lab.active("work") == "failed", "the second attempt to be the last")
     yield
 
 
@@ -149,7 +150,7 @@ def networkmanager() -> Iterator[None]:
     with ways.nm_unmasked(text):
         vpn = ("type", "vpn", "vpn-type", "pptp", "con-name", "work", "ifname", "*", "autoconnect", "no")
         untouched_configuration()
-        login = ("vpn.data", ways.NM_DATA, "vpn.secrets", f"password={SECRET}")
+        login = ("vpn.data", f"gateway={lab.SERVER},{ways.NM_DATA}", "vpn.secrets", f"password={SECRET}")
         lab.out("nmcli", "connection", "add", *vpn, "ipv4.never-default", "yes", *login)
         try:
             yield

@@ -42,7 +42,10 @@ def logging(path: Path, *command: str) -> Iterator[int]:
 
 def open_sockets(process: int) -> set[int]:
     """The inodes of the process's sockets."""
-    targets = [os.readlink(fd) for fd in Path(f"/proc/{process}/fd").iterdir()]
+    targets = []
+    for fd in Path(f"/proc/{process}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            targets.append(os.readlink(fd))
     return {int(target[len("socket:[") : -1]) for target in targets if target.startswith("socket:[")}
 
 

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import ctypes
 import itertools
-from collections.abc import Callable
 from ctypes import POINTER, byref, c_char_p, c_int, c_size_t, c_uint, c_void_p, py_object
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gi.repository import Gio, GLib
 
 from pptpd_manager.callback import guarded
 
-_Then = Callable[[Gio.DBusMessage | GLib.Error], None]
+if TYPE_CHECKING:
+    from pptpd_manager.remote import Replied
+
 _AsyncReady = ctypes.CFUNCTYPE(None, c_void_p, c_void_p, c_void_p)
 
 
@@ -44,11 +45,11 @@ class Replies:
         )
         self._free, self._free_error = _typed(glib.g_free, None, c_void_p), _typed(glib.g_error_free, None, c_void_p)
         self._unref = _typed(gobject.g_object_unref, None, c_void_p)
-        self._waiting: dict[int, _Then] = {}
+        self._waiting: dict[int, Replied] = {}
         self._serials = itertools.count(1)
         self._ready = _AsyncReady(guarded(self._answered))
 
-    def send(self, con: Gio.DBusConnection, message: Gio.DBusMessage, timeout_ms: int, then: _Then) -> None:
+    def send(self, con: Gio.DBusConnection, message: Gio.DBusMessage, timeout_ms: int, then: Replied) -> None:
         """Send the call; then() comes once, from the loop: with the reply (it may be an error) or what went wrong."""
         serial = next(self._serials)
         self._waiting[serial] = then

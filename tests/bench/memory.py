@@ -86,19 +86,13 @@ def prepare() -> None:
     for count in COUNTS:
         (FOUND / f"ours.yaml.{count}").write_text(json.dumps({"tunnels": fleet.tunnels(count, apart=True)}))
         (FOUND / f"ours.yaml.{count}").chmod(0o600)
-    ways.SECRETS.write_text(ways.SECRETS.read_text() + "alice PPTP secret *\n")
-    ways.SECRETS.chmod(0o600)
-    ways.PEERS.mkdir(exist_ok=True)
     ways.NM_PROFILES.mkdir(parents=True, exist_ok=True)
-    script = "".join(f'{name}) ip route add {fleet.inside(n)}/32 dev "$1" ;;\n' for n, name in enumerate(names, 1))
-    ways.SCRIPT.write_text(f'#!/bin/bash\ncase "$6" in\n{script}esac\n')
-    ways.SCRIPT.chmod(0o755)
+    ways.write_pon(
+        {name: (fleet.server(number, apart=True), "") for number, name in enumerate(names, 1)},
+        {name: ways.each_added([f"{fleet.inside(number)}/32"]) for number, name in enumerate(names, 1)},
+    )
     for number, name in enumerate(names, 1):
         server = fleet.server(number, apart=True)
-        (ways.PEERS / name).write_text(
-            f'pty "pptp {server} --nolaunchpppd --nohostroute"\nname alice\nremotename PPTP\n'
-            f"require-mppe-128\nfile /etc/ppp/options.pptp\nipparam {name}\n"
-        )
         data = f"gateway={server},{ways.NM_DATA}".replace(",", "\n")
         profile = ways.NM_PROFILES / f"{name}.nmconnection"
         profile.write_text(PROFILE.format(name=name, data=data, inside=fleet.inside(number)))

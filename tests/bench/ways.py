@@ -147,19 +147,7 @@ def pon_configured(networks: Sequence[str] = (NETWORK,)) -> Iterator[None]:
 def pon_files(peers: Mapping[str, tuple[str, str]], script: Mapping[str, str]) -> Iterator[None]:
     """Have these peers, by name: the server and further options; and what the script in ip-up.d does for which."""
     before = SECRETS.read_text()
-    PEERS.mkdir(exist_ok=True)
-    for name, (server, more) in peers.items():
-        (PEERS / name).write_text(
-            f'pty "pptp {server} --nolaunchpppd --nohostroute"\nname alice\nremotename PPTP\n'
-            f"require-mppe-128\nfile /etc/ppp/options.pptp\nipparam {name}\n{more}"
-        )
-    SECRETS.write_text(before + "alice PPTP secret *\n")
-    SECRETS.chmod(0o600)
-    # Each peer has its own part, by pppd's ipparam.
-    SCRIPT.write_text(
-        '#!/bin/bash\ncase "$6" in\n' + "".join(f"{name})\n{text}\t;;\n" for name, text in script.items()) + "esac\n"
-    )
-    SCRIPT.chmod(0o755)
+    write_pon(peers, script)
     try:
         yield
     finally:
@@ -167,6 +155,23 @@ def pon_files(peers: Mapping[str, tuple[str, str]], script: Mapping[str, str]) -
             (PEERS / name).unlink()
         SCRIPT.unlink()
         SECRETS.write_text(before)
+
+
+def write_pon(peers: Mapping[str, tuple[str, str]], script: Mapping[str, str]) -> None:
+    """Write what pon_files() has there, for a guest that ends with it."""
+    PEERS.mkdir(exist_ok=True)
+    for name, (server, more) in peers.items():
+        (PEERS / name).write_text(
+            f'pty "pptp {server} --nolaunchpppd --nohostroute"\nname alice\nremotename PPTP\n'
+            f"require-mppe-128\nfile /etc/ppp/options.pptp\nipparam {name}\n{more}"
+        )
+    SECRETS.write_text(SECRETS.read_text() + "alice PPTP secret *\n")
+    SECRETS.chmod(0o600)
+    # Each peer has its own part, by pppd's ipparam.
+    SCRIPT.write_text(
+        '#!/bin/bash\ncase "$6" in\n' + "".join(f"{name})\n{text}\t;;\n" for name, text in script.items()) + "esac\n"
+    )
+    SCRIPT.chmod(0o755)
 
 
 def each_added(networks: Sequence[str]) -> str:

@@ -133,7 +133,7 @@ class Service:
         ends = [(1, 1, 1, 1 + took * 1_000_000, 7, code, status) for code, status, took in self.ends]
         ends += [(0, 0, 0, 0, 0, 0, 0)] * len(self.commands)
         commands = [(*command, True, *end) for command, end in zip(self.commands, ends, strict=False)]
-        return {"Result": self.result, "ExecStart": commands, "ExecMainCode": 0, "ExecMainStatus": 0}
+        return {"Result": self.result, "ExecStart": commands, "ExecMainCode": 0, "ExecMainStatus": 0, "MainPID": 0}
 
 
 GIVEN_UP = 1, 77  # CLD_EXITED, EX_NOPERM

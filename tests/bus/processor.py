@@ -77,9 +77,7 @@ def redialled(world: World, number: int, run: str) -> str:
     world.ended(tunnel, run, status="16")
     run = world.set_unit(tunnel, "activating", "start", new_run=True)
     world.begin("Connect", tunnel)  # a person need not wait for the end of a pause
-    seen = ""
-    while (verdict := world.dial(tunnel, run, seen)).startswith("wait "):
-        seen = verdict.removeprefix("wait ")
+    world.dial_again(tunnel, run)
     connected(world, number, run)
     return run
 

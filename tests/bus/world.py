@@ -380,6 +380,13 @@ class World:
         """Ask for the verdict as the unit's main process does, and wait for it."""
         return str(self.answered(self.ask_to_dial(tunnel, run, seen), "the verdict"))
 
+    def dial_again(self, tunnel: str, run: str) -> None:
+        """Ask as often as pptp-unit does, once more after each thing to wait for, until it is to dial."""
+        verdict = self.dial(tunnel, run)
+        while verdict.startswith("wait "):
+            verdict = self.dial(tunnel, run, verdict.removeprefix("wait "))
+        assert verdict.startswith("dial "), verdict
+
     def ended(self, tunnel: str, run: str, code: str = "exited", status: str = "5") -> None:
         """Tell of the end of a run as ExecStopPost= does, and wait for the answer."""
         self.call("Ended", tunnel, run, code, status, interface=UNIT)

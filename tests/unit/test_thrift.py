@@ -14,9 +14,10 @@ DEAR = {
         "asyncio.events",
         "ssl",
         "optparse",
+        "ast",
+        "dis",
         "gettext",
         "xml.parsers",
-        "argparse",
     ),
     *(
         "argparse",
@@ -64,5 +65,9 @@ def test_what_is_put_off_is_there_for_who_makes_use_of_it() -> None:
 import asyncio, pathlib, xml.etree.ElementTree
 print(xml.etree.ElementTree.fromstring("<a/>").tag, GLib.option.OptionParser.__name__)
 print(pathlib.Path("/a b").as_uri(), asyncio.run(asyncio.sleep(0, "slept")))
+import inspect, tokenize, pydbus.proxy, pydbus.registration
+print(inspect.signature(lambda a: a), inspect.Parameter.empty is pydbus.registration.Parameter.empty)
+node = xml.etree.ElementTree.fromstring('<method name="Look"><arg name="a" type="s" direction="in"/></method>')
+print(pydbus.proxy.ProxyMethod("org.example", node).__name__, tokenize.COMMENT > 0)
 """
-    assert printed(code) == "a OptionParser\nfile:///a%20b slept\n"
+    assert printed(code) == "a OptionParser\nfile:///a%20b slept\n(a) True\nLook True\n"

@@ -286,6 +286,8 @@ class Service:
         known = self._engine.tunnels.get(name)
         if known and known.queued:
             return self._limit(call, known)
+        if known and known.state is State.UP:
+            return call.reply()  # systemd, or what the unit's start waits for, is behind
         state = known.state.value if known else "unknown"
         text = f"tunnel '{name}' is not up yet, it is {state}; see: systemctl status {unit_name(name)}"
         call.fail(DBusError(errors.TIMED_OUT, text))

@@ -72,6 +72,14 @@ def test_connect_that_nothing_answers_times_out(bare: World) -> None:
     )
 
 
+def test_connect_of_a_link_that_is_up_does_not_time_out_since_systemd_is_behind(bare: World) -> None:
+    bare.start(patch="from pptpd_manager import service; service.GRACE_SECONDS = -18.5")
+    run, connect = bare.connecting("office")
+    bare.link_up("office")
+    assert bare.answered(connect) is None
+    assert bare.state("office") == "up" and run
+
+
 def test_without_systemd_there_is_no_manager(bare: World) -> None:
     bare.systemd.kill()
     bare.systemd.wait()

@@ -2,8 +2,8 @@
 
 A dial takes a dozen processes, on this machine and on the server. When a hundred begin at once on a machine that is
 busy with them, none of them is up before connect-timeout, and all of them begin anew. So a few dial at once, the next
-one begins when one of them is up or has failed, and processors that have time to spare let more of them begin. Nor
-does one that takes long hold up the others: by then it waits for its server, and costs nothing.
+one begins when one of them is up, also for systemd, or has failed, and processors that have time to spare let more of
+them begin. Nor does one that takes long hold up the others: by then it waits for its server, and costs nothing.
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ class Departures:
             self._line.setdefault(name)
         else:
             self._line.pop(name, None)
-        if after.state not in _DIALS or after.ended:
+        if after.ended or not (after.state in _DIALS or (after.state is State.UP and not after.active)):
             self._dialling.pop(name, None)
-        elif before.state not in _DIALS:
+        elif after.state in _DIALS and before.state not in _DIALS:
             self._dialling[name] = now
 
     def forget(self, name: str) -> None:

@@ -36,6 +36,8 @@ def test_a_few_dial_at_once_and_the_others_in_turn() -> None:
     machine = Machine(AT_ONCE + 2)
     assert machine.dialling() == list(range(AT_ONCE))
     machine.make("3", 1.0, state=State.UP)
+    assert machine.dialling() == [*{*range(AT_ONCE)} - {3}], "its start is not over yet"
+    machine.make("3", 1.1, active=True)
     assert machine.dialling() == [*{*range(AT_ONCE + 1)} - {3}]
     machine.make("0", 1.0, state=State.STOPPING)
     assert machine.departures.waiting == 0
@@ -43,7 +45,7 @@ def test_a_few_dial_at_once_and_the_others_in_turn() -> None:
 
 def test_who_comes_late_does_not_overtake() -> None:
     machine = Machine(AT_ONCE + 1)
-    machine.departures.stepped(machine.tunnels["0"], replace(machine.tunnels["0"], state=State.UP), 1.0)
+    machine.departures.stepped(machine.tunnels["0"], replace(machine.tunnels["0"], state=State.UP, active=True), 1.0)
     assert machine.departures.crowded("late") and not machine.departures.crowded(str(AT_ONCE))
 
 

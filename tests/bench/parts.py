@@ -30,7 +30,7 @@ PARTS = (
     Part("memory", "memory", seconds=2400, memory="4096M"),
     Part("start", "start", seconds=600),
     Part("processor", "processor", seconds=1500, memory="3072M"),
-    Part("throughput", "throughput", seconds=900),
+    Part("throughput", "throughput", seconds=2400),
     Part("endurance", "endurance", seconds=3600),
     Part("hundred", "hundred", seconds=3600, memory="4096M"),
 )

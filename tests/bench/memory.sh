@@ -3,7 +3,7 @@
 #
 # In sh, and with nothing else running: a Python beside it would share its pages with the manager, and a manager's share
 # of them (PSS) would look smaller. memory.py has made the files that this needs. Each reading is a file
-# DIRECTORY/WAY.TUNNELS.ROUND: a line PID PROGRAM PSS PRIVATE for each process, kB.
+# DIRECTORY/WAY.TUNNELS.ROUND: a line PID PROGRAM PSS DIRTY for each process, kB.
 set -eu
 directory=$1 rounds=$2
 shift 2
@@ -17,8 +17,8 @@ reading() {
 		read -r program <"/proc/$pid/comm"
 		awk -v who="$pid $program" '
 			/^Pss:/ { pss = $2 }
-			/^Private_/ { private += $2 }
-			END { print who, pss, private }' "/proc/$pid/smaps_rollup"
+			/^Private_Dirty:/ { dirty = $2 }
+			END { print who, pss, dirty }' "/proc/$pid/smaps_rollup"
 	done >"$to"
 	echo "${to##*/}: $(awk '{ kB += $3 } END { print kB " kB, " NR " processes" }' "$to")"
 }
@@ -126,8 +126,18 @@ nm() { # COUNT ROUND
 	ip route add default via 192.0.2.1 dev uplink
 }
 
+# A Python that has loaded GLib and its D-Bus, and does nothing.
+floor() { # ROUND
+	python3 -I -c 'import time; from gi.repository import Gio; time.sleep(60)' &
+	sleep "$SETTLED"
+	reading "floor.0.$1" "$!"
+	kill "$!"
+	wait "$!" || true
+}
+
 round=1
 while [ "$round" -le "$rounds" ]; do
+	floor "$round"
 	for count in 0 1 10; do
 		ours "$count" "$round"
 		[ "$count" = 0 ] || pon_ "$count" "$round"

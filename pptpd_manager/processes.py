@@ -24,6 +24,7 @@ class Processes:
     def __init__(self, timers: Timers) -> None:
         self._timers, self._ends = timers, Readable()
         self._watched: dict[str, _Watch] = {}
+        self._looking = False
 
     def watch(self, name: str, pppd: int, pids: Iterable[int], lost: Callable[[Failure], None]) -> None:
         """lost(failure): called once, when the call manager among pids has ended or pppd stays stopped.
@@ -40,11 +41,22 @@ class Processes:
         mains = [pid for pid, program in programs.items() if program == PPPD and _parent(pid) not in programs]
         main, manager = pppd or next(iter(mains), 0), next(iter(managers), 0)
         self._watched[name] = _Watch(self._timers, self._ends, main, manager, gateways, lost)
+        if not self._looking:
+            self._looking = True
+            self._timers.start(self, LOOK_SECONDS, self._look)
 
     def forget(self, name: str) -> None:
         """End the watch of that name, if there is one."""
         if watch := self._watched.pop(name, None):
             watch.close()
+
+    def _look(self) -> None:
+        """Look at all of them at once, so that this wakes the processor as often for one as for a hundred."""
+        for watch in [*self._watched.values()]:
+            watch.look()
+        self._looking = bool(self._watched)
+        if self._looking:
+            self._timers.start(self, LOOK_SECONDS, self._look)
 
 
 class _Watch:
@@ -59,15 +71,14 @@ class _Watch:
     ) -> None:
         self._timers, self._ends = timers, ends
         self._pppd, self._gateways, self._lost = pppd, gateways, lost
-        self._was_stopped = False
+        self._open, self._was_stopped = pppd != 0, False
         self._fds: list[int] = []
         self._on_end(manager, self._manager_ended)
         self._on_end(pppd, self.close)
-        if pppd:
-            self._timers.start(self, LOOK_SECONDS, self._look)
 
     def close(self) -> None:
         """Watch nothing any more."""
+        self._open = False
         self._timers.cancel(self)
         fds, self._fds = self._fds, []
         for fd in fds:
@@ -98,14 +109,12 @@ class _Watch:
         else:
             self.close()
 
-    def _look(self) -> None:
+    def look(self) -> None:
         """Two looks in a row, since a debugger or a shell may stop a process for a moment."""
-        stopped = _state(self._pppd) in STOPPED
+        stopped = self._open and _state(self._pppd) in STOPPED
         if stopped and self._was_stopped:
             self._tell(Failure(reasons.PPPD_HANGS))
-            return
         self._was_stopped = stopped
-        self._timers.start(self, LOOK_SECONDS, self._look)
 
     def _tell(self, failure: Failure) -> None:
         self.close()

@@ -101,3 +101,13 @@ def deaf(tunnels: list[str], prefix: str = "pptp-", timeout: float = 60) -> list
         for tunnel in tunnels
     }
     return [tunnel for tunnel, ping in pings.items() if ping.wait(timeout) != 0]
+
+
+def session_of(tunnel: str) -> int | None:
+    """The server's process for that tunnel's link: the one whose peer has our address."""
+    address = lab.get(tunnel, "LocalAddress")
+    for pid in lab.server_sessions() if address else []:
+        with contextlib.suppress(OSError):
+            if f":{address}\0" in Path(f"/proc/{pid}/cmdline").read_text():
+                return pid
+    return None

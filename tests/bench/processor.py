@@ -81,19 +81,9 @@ def up(count: int) -> Iterator[None]:
 # --- flapping ---
 
 
-def session_of(tunnel: str) -> int | None:
-    """The server's process for that tunnel's link: the one whose peer has our address."""
-    address = lab.get(tunnel, "LocalAddress")
-    for pid in lab.server_sessions() if address else []:
-        with contextlib.suppress(OSError):
-            if f":{address}" in Path(f"/proc/{pid}/cmdline").read_text():
-                return pid
-    return None
-
-
 def end_session(tunnel: str) -> bool:
     """Have the server end the session; whether there was one."""
-    pid = session_of(tunnel)
+    pid = fleet.session_of(tunnel)
     if pid:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)

@@ -9,7 +9,6 @@ import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import commands as lab
 import fleet
@@ -121,11 +120,9 @@ def killed(name: str) -> None:
 
 def cut_off(name: str) -> None:
     """Have the server end the session."""
-    address = lab.get(name, "LocalAddress").encode()
-    sessions = {pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in lab.server_sessions()}
 
     def end() -> None:
-        for pid in (pid for pid, line in sessions.items() if address in line):
+        if pid := fleet.session_of(name):
             os.kill(pid, signal.SIGTERM)
 
     lost(name, end)

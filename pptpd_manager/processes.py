@@ -12,7 +12,7 @@ from pptpd_manager.sources import Readable
 from pptpd_manager.timers import Timers
 
 LOOK_SECONDS = 5
-STOPPED = ("T", "t")  # /proc/PID/stat, proc(5): stopped by a signal or by a debugger
+STOPPED = (b"T", b"t")  # /proc/PID/stat, proc(5): stopped by a signal or by a debugger
 # The gateway holds pppd's pseudo-terminal, so pppd notices its end. A call manager that ends well ends it before.
 CALL_MANAGER, GATEWAY, PPPD = "pptpcm", "pptpgw", "pppd"
 GRACE_SECONDS = 0.3
@@ -71,15 +71,17 @@ class _Watch:
     ) -> None:
         self._timers, self._ends = timers, ends
         self._pppd, self._gateways, self._lost = pppd, gateways, lost
-        self._open, self._was_stopped = pppd != 0, False
+        self._stat, self._was_stopped = _stat(pppd), False
         self._fds: list[int] = []
         self._on_end(manager, self._manager_ended)
         self._on_end(pppd, self.close)
 
     def close(self) -> None:
         """Watch nothing any more."""
-        self._open = False
         self._timers.cancel(self)
+        if self._stat >= 0:
+            os.close(self._stat)
+        self._stat = -1
         fds, self._fds = self._fds, []
         for fd in fds:
             self._ends.forget(fd)
@@ -111,7 +113,7 @@ class _Watch:
 
     def look(self) -> None:
         """Two looks in a row, since a debugger or a shell may stop a process for a moment."""
-        stopped = self._open and _state(self._pppd) in STOPPED
+        stopped = _read(self._stat)[:1] in STOPPED
         if stopped and self._was_stopped:
             self._tell(Failure(reasons.PPPD_HANGS))
         self._was_stopped = stopped
@@ -129,19 +131,27 @@ def _program(pid: int) -> str:
         return ""
 
 
-def _state(pid: int) -> str:
-    """One letter, "" if it is gone."""
-    return _stat(pid)[0]
-
-
 def _parent(pid: int) -> int:
     """The number of the process's parent, 0 if it is gone."""
-    return int(_stat(pid)[1])
-
-
-def _stat(pid: int) -> list[str]:
-    """State and parent of the process. Source: proc(5), /proc/PID/stat; the name before them may hold anything."""
+    fd = _stat(pid)
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[:2]
+        return int((_read(fd).split() or [b"", b"0"])[1])
+    finally:
+        if fd >= 0:
+            os.close(fd)
+
+
+def _stat(pid: int) -> int:
+    """/proc/PID/stat, open: to be read again and again, since opening it takes as long as that; -1 if it is gone."""
+    try:
+        return os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC) if pid else -1
     except OSError:
-        return ["", "0"]
+        return -1
+
+
+def _read(stat: int) -> bytes:
+    """It from the state on, "" if the process is gone. Source: proc(5); the name before that may hold anything."""
+    try:
+        return os.pread(stat, 4096, 0).rpartition(b") ")[2] if stat >= 0 else b""
+    except OSError:
+        return b""

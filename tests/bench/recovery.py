@@ -272,7 +272,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main() -> int:
-    """Run what sys.argv says; 0 when every tunnel connected each time."""
+    """Run what sys.argv says; 0 when every tunnel of ours connected each time."""
     arguments = parser().parse_args()
     fault, keys = FAULTS[arguments.fault], arguments.ways.split(",")
     usual = fault.shape
@@ -284,8 +284,8 @@ def main() -> int:
     result.finish(
         Result(f"recovery-{fault.name}", title, method(fault, shape, arguments.limit), told, commands), arguments.out
     )
-    per_round = sum(shape.ours if WAYS[key] is OURS else shape.peers for key in keys)
-    return 0 if len(outcomes) == shape.rounds * per_round else 1
+    ours = [outcome for outcome in outcomes if outcome.tunnel.way is OURS]
+    return 0 if len(ours) == shape.rounds * shape.ours * ("ours" in keys) else 1
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 Runs = Mapping[str, Sequence[float | None]]
+OURS = "pptp-manager"  # so begin the names of our ways
 BEST = "the best peer"
 PACKAGES = (
     *("systemd", "ppp", "pptp-linux", "pptpd", "network-manager", "network-manager-pptp", "iproute2"),
@@ -39,7 +40,7 @@ class Aim:
         ours = median(runs[self.way])
         if not self.of or not math.isfinite(ours):
             return ours
-        others = [name for name in runs if not name.startswith("pptp-manager")] if self.of == BEST else [self.of]
+        others = [name for name in runs if not name.startswith(OURS)] if self.of == BEST else [self.of]
         pick = max if self.least else min
         theirs = pick((median(runs[name]) for name in others if runs[name]), default=math.nan)
         return ours / theirs if theirs else math.nan
@@ -153,8 +154,9 @@ def number(value: float) -> str:
 
 
 def table(figures: Sequence[Figure]) -> list[list[str]]:
-    """Head and lines: what was measured, and each way's figure."""
-    names = list(dict.fromkeys(name for figure in figures for name in figure.runs))
+    """Head and lines: what was measured, and each way's figure, ours first."""
+    found = dict.fromkeys(name for figure in figures for name in figure.runs)
+    names = sorted(found, key=lambda name: not name.startswith(OURS))
     lines = [["", *names]]
     for figure in figures:
         cells = [summary(figure.runs[name], figure.none) if name in figure.runs else "" for name in names]

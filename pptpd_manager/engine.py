@@ -97,6 +97,7 @@ class Engine:
         self._due: set[str] = set()  # tunnels whose units run, or are about to
         self._stops: set[str] = set()  # ... and are to stop as soon as systemd begins with it
         self._halts = Counter[str]()  # how many orders to stop or restart a unit systemd has not answered yet
+        self._looks = Counter[str]()  # how many of them are known to be so when the state of the unit is
         self._stragglers = Stragglers(edges.units, edges.timers)
         self._departures = Departures()
         self._knocks = Knocks(edges.clock)
@@ -648,7 +649,9 @@ class Engine:
         )
 
     def _order(self, name: str, action: Order) -> None:
-        """Have systemd do something with the unit."""
+        """Have systemd do something with the unit, unless it is about to be told that anyway."""
+        if self._edges.units.next_job(name) == type(action).__name__:
+            return
         match action:
             case events.HangUp():
                 self._edges.units.kill(name, hard=action.hard)
@@ -709,14 +712,18 @@ class Engine:
         While the stop has not begun, a run that has may still ask to dial: it is halted until then.
         """
 
-        def told(unit: UnitState | None) -> None:
-            self._halt_answered(name)
-            if unit is None:
-                return self._accepted(name)
-            self._stops.add(name)
-            self.unit_changed(name, unit)
+        self._looks[name] += 1
+        if self._looks[name] > 1:  # somebody stops it again and again
+            return self._edges.units.outdate(name)
+        return self._edges.units.state(name, lambda unit: self._looked_at(name, unit))
 
-        self._edges.units.state(name, told)
+    def _looked_at(self, name: str, unit: UnitState | None) -> None:
+        for _ in range(self._looks.pop(name)):
+            self._halt_answered(name)
+        if unit is None:
+            return self._accepted(name)
+        self._stops.add(name)
+        return self.unit_changed(name, unit)
 
     def _unit_refused(self, name: str, text: str) -> None:
         log.warning("systemd refuses: %s", text, extra=journal.of_tunnel(name, unit_name(name)))

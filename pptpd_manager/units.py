@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -73,6 +73,8 @@ class Units:
         self._con, self._on_change = con, on_change
         self._line: deque[Callable[[], None]] = deque()  # calls to be made, in order
         self._under_way = 0
+        self._in_line = Counter[str]()  # by tunnel: how many orders to start or stop it are
+        self._next_job: dict[str, str] = {}  # by tunnel: the last of them
         self._asking: dict[str, list[Callable[[UnitState | None], None]]] = {}  # by tunnel, whose state is asked for
         self._outdated: set[str] = set()  # of these, where the answer that is on its way does not count
         self._watch = con.signal_subscribe(
@@ -112,6 +114,10 @@ class Units:
     def restart(self, tunnel: str, accepted: Callable[[], None], failed: Error) -> None:
         """Restart the unit; as start."""
         self._job("RestartUnit", tunnel, accepted, failed)
+
+    def next_job(self, tunnel: str) -> str:
+        """The method of the last order to start, stop or restart the unit, if systemd is still to be called; or ""."""
+        return self._next_job.get(tunnel, "")
 
     def kill(self, tunnel: str, *, hard: bool) -> None:
         """Send SIGTERM to the unit's main process, or with hard SIGKILL to all of its processes."""
@@ -155,10 +161,15 @@ class Units:
         """then(state): of the tunnel's unit; None when systemd does not say. Who asked before hears it then, too."""
         if tunnel in self._asking:
             self._asking[tunnel].append(then)
-            self._outdated.add(tunnel)
+            self.outdate(tunnel)
         else:
             self._asking[tunnel] = [then]
             self._ask(tunnel)
+
+    def outdate(self, tunnel: str) -> None:
+        """Have an answer about its state that is on its way not count."""
+        if tunnel in self._asking:
+            self._outdated.add(tunnel)
 
     def _ask(self, tunnel: str) -> None:
         """Read the state; again when it has changed meanwhile, since answers take one or two calls.
@@ -224,17 +235,23 @@ class Units:
 
     def _job(self, method: str, tunnel: str, accepted: Callable[[], None], failed: Error) -> None:
         arguments = GLib.Variant("(ss)", (unit_name(tunnel), "replace"))
-        self._call(SYSTEMD_PATH, MANAGER, method, arguments, lambda _: accepted(), failed)
-        if tunnel in self._asking:  # what it was before must not be taken for what comes of this
-            self._outdated.add(tunnel)
+        self._in_line[tunnel] += 1
+        self._next_job[tunnel] = method
+
+        def sent() -> None:
+            self._in_line[tunnel] -= 1
+            if not self._in_line[tunnel]:
+                del self._in_line[tunnel], self._next_job[tunnel]
+
+        self._call(SYSTEMD_PATH, MANAGER, method, arguments, lambda _: accepted(), failed, sent)
+        self.outdate(tunnel)  # what it was before must not be taken for what comes of this
 
     def _changed(
         self, _con: Any, _sender: str, path: str, _interface: str, _signal: str, parameters: GLib.Variant
     ) -> None:
         if path.startswith(_PREFIX) and (match := _NAME.match(unescape(path.rpartition("/")[2]))):
             properties = parameters.unpack()[1]
-            if match[1] in self._asking:
-                self._outdated.add(match[1])
+            self.outdate(match[1])
             if "ActiveState" in properties:
                 self._on_change(match[1], _state(properties))
 
@@ -246,8 +263,9 @@ class Units:
         arguments: GLib.Variant | None,
         then: Callable[[Any], None],
         failed: Error,
+        sent: Callable[[], None] = lambda: None,
     ) -> None:
-        """Call a method, in its turn."""
+        """Call a method, in its turn. sent(): called when that has come."""
 
         def answered(reply: Any) -> None:
             self._under_way -= 1
@@ -260,7 +278,12 @@ class Units:
             failed(message(error))
 
         target = Target(SYSTEMD, path, interface)
-        self._line.append(lambda: call(self._con, target, method, arguments, answered, refused))
+
+        def send() -> None:
+            sent()
+            call(self._con, target, method, arguments, answered, refused)
+
+        self._line.append(send)
         self._send()
 
     def _send(self) -> None:

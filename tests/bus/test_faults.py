@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from pptpd_manager import units
+
 from .clients import RemoteError, until
 from .world import ERROR, NAME, PATH, SERVER, SYSTEMD, UNIT, World
 
@@ -52,6 +54,20 @@ def test_systemd_is_slow(up: World) -> None:
     up.dial("office", up.run_of("office"))
     up.finish("office", up.run_of("office"))
     assert up.answered(connect) is None
+
+
+def test_who_disconnects_again_and_again_is_not_passed_on_as_often(bare: World) -> None:
+    """A call of an idle tunnel is answered at once: so nothing but this bounds what waits for systemd."""
+    bare.start()
+    bare.behave("StopUnit", "hold")
+    for _ in range(10 * units.AT_ONCE):
+        bare.call("Disconnect", "office")
+    stops = [order for order in bare.ordered() if order[0] == "StopUnit"]
+    assert len(stops) == units.AT_ONCE
+    bare.behave("StopUnit", "well")
+    bare.release()
+    until(lambda: bare.ordered().count(stops[0]) == units.AT_ONCE + 1, "the last one, for all the others")
+    bare.bring_up("office")
 
 
 def test_systemd_never_answers(bare: World) -> None:

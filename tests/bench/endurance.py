@@ -29,10 +29,9 @@ rules of its own), and takes {LINK_CHANGES * STEPS:,} link changes (`ip -batch`:
 address and a route, goes down and is deleted; a tun link goes up and down), then {CALLS * STEPS:,} D-Bus calls (all
 methods, right and wrong, of root and of a user who may not; each hundredth reloads the configuration), then
 {RECONNECTS * STEPS:,} real reconnects of the {TUNNELS} tunnels beside each other (`Reconnect`; `Disconnect` and
-`Connect`; `systemctl restart`; SIGKILL for pppd; the server's end of the session). pppd's scripts in /etc/ppp are
-empty meanwhile: the lab's kernel panics now and then when a script is killed while it forks. After each step, when all
-is quiet, memory is read from /proc/PID/smaps_rollup, and all else is counted. The first {WARM} steps of each kind warm
-up. The growth in the second half is that of the straight line through its samples (least squares)."""
+`Connect`; `systemctl restart`; SIGKILL for pppd; the server's end of the session). After each step, when all is quiet,
+memory is read from /proc/PID/smaps_rollup, and all else is counted. The first {WARM} steps of each kind warm up. The
+growth in the second half is that of the straight line through its samples (least squares)."""
 
 
 @dataclass(frozen=True)
@@ -180,7 +179,7 @@ def main() -> None:
         "reconnects": ("reconnects", RECONNECTS, reconnects.step),
     }
     found: dict[str, list[Sample]] = {}
-    with strain.short_scripts(), fleet.serving(TUNNELS), strain.lasting_link():
+    with fleet.serving(TUNNELS), strain.lasting_link():
         lab.configure(strain.configured())
         for number in range(1, TUNNELS + 1):
             lab.ask(lab.BUS[0], lab.BUS[1], lab.BUS[2] + ".Connect", fleet.name(number))

@@ -9,7 +9,6 @@ import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import commands as lab
 import fleet
@@ -21,7 +20,6 @@ TUNNELS = 5
 SPARE = "spare"  # a tunnel that is never up
 NOBODY = 65534
 AT_ONCE = 10  # calls of one caller that wait
-PPP_SCRIPTS = [Path("/etc/ppp", name) for name in ("ip-pre-up", "ip-up", "ip-down", "ipv6-up", "ipv6-down")]
 BATCH = 100  # link changes before the manager is asked something, so that it hears of each
 
 
@@ -59,19 +57,6 @@ def lasting_link() -> Iterator[None]:
         yield
     finally:
         lab.out("ip", "link", "delete", "lasting")
-
-
-@contextlib.contextmanager
-def short_scripts() -> Iterator[None]:
-    """Have pppd's scripts fork nothing: the lab's kernel panics now and then when who forks is killed meanwhile."""
-    kept = {path: path.read_bytes() for path in PPP_SCRIPTS}
-    try:
-        for path in kept:
-            path.write_text("#!/bin/sh\n")
-        yield
-    finally:
-        for path, content in kept.items():
-            path.write_bytes(content)
 
 
 class Callers:

@@ -130,6 +130,20 @@ class Exported:
     a quarter of a kilobyte.
     """
 
+    __slots__ = (
+        "_id",
+        "_interface",
+        "_lasting_ms",
+        "_read",
+        "_told",
+        "_values",
+        "con",
+        "methods",
+        "name",
+        "path",
+        "version",
+    )
+
     def __init__(
         self,
         con: Gio.DBusConnection,

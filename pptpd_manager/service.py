@@ -20,7 +20,7 @@ from pptpd_manager.diagnosis import Exit
 from pptpd_manager.dns import LinkDns
 from pptpd_manager.engine import Engine
 from pptpd_manager.errors import DBusError
-from pptpd_manager.labels import escape, unit_name
+from pptpd_manager.labels import escape, unescape, unit_name
 from pptpd_manager.names import Standing
 from pptpd_manager.objects import Call, Exported, Interface, Method, ObjectManager, interfaces
 from pptpd_manager.quota import Quota
@@ -91,14 +91,18 @@ class Service:
         self._tunnels: dict[str, Exported] = {}
         self._tunnel_interface = _declared("org.pptpmanager1.Tunnel.xml")["org.pptpmanager1.Tunnel"]
         declared = _declared("org.pptpmanager1.xml")
+        admitted = {
+            "Connect": self._admitted(Action.CONNECT, self._connect),
+            "Disconnect": self._admitted(Action.DISCONNECT, self._disconnect),
+            "Reconnect": self._admitted(Action.CONNECT, self._reconnect, anew=True),
+        }
+        self._tunnel_methods = {name: _of_tunnel(method) for name, method in admitted.items()}
         self._manager = Exported(
             con,
             PATH,
             declared["org.pptpmanager1.Manager"],
             {
-                "Connect": self._admitted(Action.CONNECT, self._connect),
-                "Disconnect": self._admitted(Action.DISCONNECT, self._disconnect),
-                "Reconnect": self._admitted(Action.CONNECT, self._reconnect, anew=True),
+                **admitted,
                 "Reload": lambda call: self._admit(call, lambda: self._request(call), self._reload),
                 "ListTunnels": self._list,
                 "GetTunnel": self._get,
@@ -133,11 +137,7 @@ class Service:
                 self._con,
                 _object(name),
                 self._tunnel_interface,
-                {
-                    "Connect": lambda call: self._admitted(Action.CONNECT, self._connect)(call, name),
-                    "Disconnect": lambda call: self._admitted(Action.DISCONNECT, self._disconnect)(call, name),
-                    "Reconnect": lambda call: self._admitted(Action.CONNECT, self._reconnect, anew=True)(call, name),
-                },
+                self._tunnel_methods,
                 lambda: self._properties(name),
                 LASTING_MS,
             )
@@ -157,6 +157,8 @@ class Service:
         elif before.run != after.run and not after.leaving and not after.ended:  # nor one that a stop has caught
             error = DBusError(errors.SUPERSEDED, f"tunnel '{name}' has been started again before it was down")
             self._fail(self._waiting[name].disconnects, error)
+        if name in self._waiting and self._waiting[name].over:
+            del self._waiting[name]
 
     def vanished(self, name: str) -> None:
         """Take the tunnel off the bus."""
@@ -471,6 +473,11 @@ def _check(run: str) -> None:
 
 def _object(tunnel: str) -> str:
     return f"{PATH}/tunnel/{escape(tunnel)}"
+
+
+def _of_tunnel(method: Method) -> Method:
+    """The manager's method of a tunnel as that of the tunnel's object: one function for a hundred of them."""
+    return lambda call: method(call, unescape(call.invocation.get_object_path().rpartition("/")[2]))
 
 
 def _now() -> int:

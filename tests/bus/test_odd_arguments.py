@@ -110,7 +110,7 @@ def test_the_number_of_a_main_process_may_be_anything(up: World, pid: int) -> No
     up.wait_for_order("StopUnit", "pptp@office.service", "replace")
     up.go_down("office", run)
     up.answered(disconnect)
-    watched = 1 if pid in (1, 2) else 0  # these do not end, so they are watched up to the next dial
+    watched = 2 if pid in (1, 2) else 0  # these do not end, so they are watched up to the next dial
     assert up.descriptors() == before + watched and "Traceback" not in up.log()
 
 

@@ -91,18 +91,13 @@ class Service:
         self._tunnels: dict[str, Exported] = {}
         self._tunnel_interface = _declared("org.pptpmanager1.Tunnel.xml")["org.pptpmanager1.Tunnel"]
         declared = _declared("org.pptpmanager1.xml")
-        admitted = {
-            "Connect": self._admitted(Action.CONNECT, self._connect),
-            "Disconnect": self._admitted(Action.DISCONNECT, self._disconnect),
-            "Reconnect": self._admitted(Action.CONNECT, self._reconnect, anew=True),
-        }
-        self._tunnel_methods = {name: _of_tunnel(method) for name, method in admitted.items()}
+        self._tunnel_methods = {name: _of_tunnel(method) for name, method in self._wishes().items()}
         self._manager = Exported(
             con,
             PATH,
             declared["org.pptpmanager1.Manager"],
             {
-                **admitted,
+                **self._wishes(),
                 "Reload": lambda call: self._admit(call, lambda: self._request(call), self._reload),
                 "ListTunnels": self._list,
                 "GetTunnel": self._get,
@@ -263,6 +258,14 @@ class Service:
         return questions.pause(self._engine.tunnels[name], times.bothered, self._engine.clock(), anew=anew)
 
     # --- org.pptpmanager1.Manager, and the same methods of org.pptpmanager1.Tunnel ---
+
+    def _wishes(self) -> dict[str, Method]:
+        """The methods that both have."""
+        return {
+            "Connect": self._admitted(Action.CONNECT, self._connect),
+            "Disconnect": self._admitted(Action.DISCONNECT, self._disconnect),
+            "Reconnect": self._admitted(Action.CONNECT, self._reconnect, anew=True),
+        }
 
     def _connect(self, call: Call, name: str) -> None:
         self._wait_for_up(call, name, events.ConnectAsked())

@@ -2,7 +2,7 @@
 """report.py FOUND DOCS: DOCS/benchmarks.md of what the parts of the benchmarks found, with its plots beside it.
 
 FOUND has PART.json of each part, as run leaves it. They are kept in DOCS/benchmarks/, since anybody may want to see
-each run; a part that was not run this time stays as it was there.
+each run; a part that was not run this time stays as it was there. DOCS/benchmarks/missed.md is written by hand.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ def main(found: str, docs: str) -> None:
     results = [result.read(path) for part in PARTS if (path := kept / f"{part.name}.json").exists()]
     for one in results:
         plots.draw(one, kept / f"{one.part}.svg")
-    Path(docs, "benchmarks.md").write_text(text(results))
+    Path(docs, "benchmarks.md").write_text(text(results, Path(docs, "benchmarks/missed.md").read_text()))
 
 
-def text(results: Sequence[Result]) -> str:
-    """The page."""
+def text(results: Sequence[Result], missed: str = "") -> str:
+    """The page. missed: written by hand, why what was aimed at was not reached; as Markdown."""
     missing = [part.name for part in PARTS if part.name not in {one.part for one in results}]
     known = [f"Not measured yet: {', '.join(missing)}.\n"] if missing else []
-    parts = [HEAD, *known, *summary(results), *made_on(results), *(line for one in results for line in section(one))]
+    parts = [HEAD, *known, *summary(results), missed, *made_on(results), *(line for one in results for line in section(one))]
     return "\n".join(parts).rstrip() + "\n"
 
 

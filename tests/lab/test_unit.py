@@ -118,7 +118,8 @@ class TestStop:
         # A stop in the moment in which an attempt fails leaves "failed" to systemd; the manager makes that good.
         lab.wait_for(lambda: lab.active("work") == "inactive", "inactive")
         assert lab.show("work", "Result") == "success"
-        assert lab.state("work") == "idle" and not lab.clients()
+        assert not lab.clients()
+        lab.wait_for(lambda: lab.state("work") == "idle", "the manager has heard of it")
 
     def test_while_it_is_inactive(self) -> None:
         lab.configure({"work": lab.ALICE})

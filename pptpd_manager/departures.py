@@ -36,6 +36,11 @@ class Departures:
         return len(self._dialling) < AT_ONCE
 
     @property
+    def busy(self) -> bool:
+        """Whether any dials, or is in line."""
+        return bool(self._dialling or self._line)
+
+    @property
     def waiting(self) -> int:
         """How many are in line."""
         return len(self._line)

@@ -453,6 +453,11 @@ class Engine:
 
         self._edges.units.processes(name, known)
 
+    @property
+    def busy(self) -> bool:
+        """Whether tunnels are being dialled."""
+        return self._departures.busy
+
     def sync_routes(self) -> None:
         """Make our part of the kernel's tables what the tunnels want; tell those that wait for it."""
         if self._adopting or self._configuring:

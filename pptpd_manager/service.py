@@ -289,8 +289,8 @@ class Service:
     def _give_up_on(self, call: Call, name: str) -> None:
         """A call that nothing answered; the tunnel may be waiting for the network or a stop was faster."""
         known = self._engine.tunnels.get(name)
-        if known and known.queued:
-            return self._limit(call, known)
+        if known and (known.queued or (known.state is State.IDLE and self._engine.busy)):
+            return self._limit(call, known)  # its turn has not come; of an idle one it is systemd that has not begun
         if known and known.state is State.UP:
             return call.reply()  # systemd, or what the unit's start waits for, is behind
         state = known.state.value if known else "unknown"

@@ -49,7 +49,14 @@ def text(results: Sequence[Result], missed: str = "") -> str:
     """The page. missed: written by hand, why what was aimed at was not reached; as Markdown."""
     missing = [part.name for part in PARTS if part.name not in {one.part for one in results}]
     known = [f"Not measured yet: {', '.join(missing)}.\n"] if missing else []
-    parts = [HEAD, *known, *summary(results), missed, *made_on(results), *(line for one in results for line in section(one))]
+    parts = [
+        HEAD,
+        *known,
+        *summary(results),
+        missed,
+        *made_on(results),
+        *(line for one in results for line in section(one)),
+    ]
     return "\n".join(parts).rstrip() + "\n"
 
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import shlex
 import statistics
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import commands as lab
@@ -15,37 +13,16 @@ import iperf
 import result
 import ways
 from result import Aim, Figure, Result
-from several import SIDES
 from ways import NM_WAYS, OURS, PON, WAYS, Way
 
 DIRECTIONS = {"sent": False, "received": True}
 UPLINK = Path("/sys/class/net/uplink/statistics")
-
-
-@dataclass(frozen=True)
-class Network:
-    """Between the tunnel's two ends: what netem(8) does to what each of them sends, and so many transfers.
-
-    Of several, the first does not count.
-    """
-
-    name: str
-    netem: tuple[str, ...]
-    amount: tuple[str, str]
-    pieces: int
-
-
-NETWORKS = (
-    Network("", (), ("--bytes", "2M"), 5),
-    Network(", 1 % lost", ("delay", "10ms", "limit", "10000", "loss", "1%"), ("--bytes", "6M"), 1),
-)
-METHOD = """\
+AMOUNT, MEGABYTES, PIECES = ("--bytes", "2M"), 2 * 1024 * 1024 / 1e6, 5
+METHOD = f"""\
 The ways take turns. Each run connects, and when a ping gets through, iperf3 sends 2 MB and has as much sent by its
-server behind the tunnel, five times in turns; the figure is the median of what came in, of which the first time does
-not count. Pieces, since a stall of TCP in one long transfer says more of that moment than of the way. Then the network
-below the tunnel gets worse, as those outside of a lab are: 10 ms away each way, and it loses one packet in a hundred
-(`tc qdisc add dev uplink root netem delay 10ms limit 10000 loss 1%`, and the same at the server's end); 6 MB each way.
-"Packets for 1 MB" are those that the uplink sends meanwhile.
+server behind the tunnel, {PIECES} times in turns; the figure is the median of what came in, of which the first time
+does not count; 0 is one that did not end within 20 s. Pieces, since a stall of TCP in one long transfer says more of
+that moment than of the way. "Packets for 1 MB" are those that the uplink sends meanwhile.
 
 Nobody names an MTU but NetworkManager, which writes 1400: Debian's options.pptp has none, so pon has pppd's default,
 1500, of which MPPE takes 4, and pptp's GRE then makes two fragments of each full packet. The MTU is that of the
@@ -55,45 +32,28 @@ Runs = dict[str, dict[str, list[float]]]
 
 
 def measured(way: Way) -> dict[str, float]:
-    """By what is measured: Mbit/s in each direction and network, 0 where nothing gets through; packets; the MTU."""
-    found: dict[str, float] = {}
+    """By what is measured: Mbit/s in each direction, 0 where nothing gets through; packets; the MTU."""
     with ways.running(way):
         ways.dial(way)
         try:
             lab.wait_for(lab.passes, f"a ping through {way.name}")
-            found["MTU"] = int(Path(f"/sys/class/net/{way.interface}/mtu").read_text())
-            for network in NETWORKS:
-                with worse(network.netem):
-                    found |= transfers(network)
+            mtu = int(Path(f"/sys/class/net/{way.interface}/mtu").read_text())
+            return transfers() | {"MTU": mtu}
         finally:
             ways.hang_up(way)
-    return found
 
 
-@contextlib.contextmanager
-def worse(netem: Sequence[str]) -> Iterator[None]:
-    """Have the network do that to the packets of both ends."""
-    try:
-        for tc, device in SIDES if netem else ():
-            lab.out(*tc, "qdisc", "add", "dev", device, "root", "netem", *netem)
-        yield
-    finally:
-        for tc, device in SIDES if netem else ():
-            lab.run(*tc, "qdisc", "del", "dev", device, "root")
-
-
-def transfers(network: Network) -> dict[str, float]:
-    """Mbit/s by direction, in the median, and the packets for what was sent, each with the network in its name."""
+def transfers() -> dict[str, float]:
+    """Mbit/s by direction, and the packets for what was sent: medians."""
     rates: dict[str, list[float]] = {name: [] for name in DIRECTIONS}
     packets = []
-    for _ in range(network.pieces):
+    for _ in range(PIECES):
         for name, down in DIRECTIONS.items():
             before = sent_packets()
-            rates[name].append(piece(network.amount, down=down))
-            packets += [] if down else [sent_packets() - before]
-    megabytes = int(network.amount[1].removesuffix("M")) * 1024 * 1024 / 1e6
-    found = {f"TCP {name}{network.name}": statistics.median(each[1:] or each) for name, each in rates.items()}
-    return found | {f"packets for 1 MB{network.name}": statistics.median(packets) / megabytes}
+            rates[name].append(piece(down=down))
+            packets += [] if down else [(sent_packets() - before) / MEGABYTES]
+    found = {f"TCP {name}": statistics.median(each[1:]) for name, each in rates.items()}
+    return found | {"packets for 1 MB": statistics.median(packets)}
 
 
 def sent_packets() -> int:
@@ -101,10 +61,10 @@ def sent_packets() -> int:
     return int((UPLINK / "tx_packets").read_text())
 
 
-def piece(amount: Sequence[str], *, down: bool) -> float:
+def piece(*, down: bool) -> float:
     """Mbit/s of one transfer; 0 when it does not end."""
     try:
-        return iperf.rate(lab.INSIDE, amount, down=down)
+        return iperf.rate(lab.INSIDE, AMOUNT, down=down)
     except (AssertionError, subprocess.TimeoutExpired) as error:
         print(str(error)[:200], flush=True)
         return 0.0
@@ -135,8 +95,7 @@ def main() -> None:
     told.append(Figure("MTU", "bytes", runs["MTU"]))
     commands = {way.name: shlex.join(way.connect) for way in chosen}
     commands |= {
-        f"TCP {name}": shlex.join(iperf.command(lab.INSIDE, NETWORKS[0].amount, down=down))
-        for name, down in DIRECTIONS.items()
+        f"TCP {name}": shlex.join(iperf.command(lab.INSIDE, AMOUNT, down=down)) for name, down in DIRECTIONS.items()
     }
     result.finish(Result("throughput", "Throughput", METHOD, told, commands), arguments.out)
 

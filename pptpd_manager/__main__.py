@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -42,7 +41,7 @@ def parser() -> argparse.ArgumentParser:
 def main() -> int:
     """Run the manager, or check a configuration; the exit status."""
     if not sys.argv[1:]:
-        return manage(CONFIGURATION, RUNTIME, logging.INFO)
+        return manage(CONFIGURATION, RUNTIME)
     arguments = parser().parse_args()
     if arguments.check:
         return check(arguments.config)
@@ -50,16 +49,18 @@ def main() -> int:
         from pptpd_manager import boot  # as below
 
         return boot.run(arguments.config)
-    return manage(arguments.config, arguments.runtime, logging.DEBUG if arguments.debug else logging.INFO)
+    return manage(arguments.config, arguments.runtime, debug=arguments.debug)
 
 
-def manage(path: str, runtime: str, level: int) -> int:
+def manage(path: str, runtime: str, *, debug: bool = False) -> int:
     """Be the manager: see daemon.run()."""
     thrift.save()
+    import logging  # now that it takes less
+
     from pptpd_manager import daemon  # here, so that --check needs neither D-Bus nor netlink
 
     os.umask(0o077)
-    return daemon.run(path, runtime, level)
+    return daemon.run(path, runtime, logging.DEBUG if debug else logging.INFO)
 
 
 def check(path: str) -> int:

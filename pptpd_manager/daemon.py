@@ -29,6 +29,7 @@ from pptpd_manager.optionfile import OptionFiles
 from pptpd_manager.passwords import Passwords
 from pptpd_manager.processes import Processes
 from pptpd_manager.processors import Processors
+from pptpd_manager.remote import own
 from pptpd_manager.settings import Settings
 from pptpd_manager.timers import Timers
 from pptpd_manager.transient import Transient
@@ -58,8 +59,7 @@ class _Daemon:
         self._loop = GLib.MainLoop()
         self._status = EX_OK
         self._notify = Notify()
-        self._bus = pydbus.SystemBus()
-        self._con = self._bus.con
+        self._con = pydbus.SystemBus().con
         self._con.set_exit_on_close(False)
         self._con.connect("closed", self._bus_lost)
         self._timers = timers = Timers()
@@ -128,9 +128,7 @@ class _Daemon:
         self._stop(EX_UNAVAILABLE)
 
     def _serve(self) -> None:
-        try:
-            self._bus.request_name(service.NAME, allow_replacement=False)
-        except RuntimeError:  # pydbus: "name already exists on the bus"
+        if not own(self._con, service.NAME):
             log.error("%s is taken: another manager runs", service.NAME)
             self._stop(EX_UNAVAILABLE)
             return

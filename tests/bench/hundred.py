@@ -205,6 +205,9 @@ def bare(names: list[str], apart: bool) -> Iterator[None]:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGTERM)
             loop.wait(LIMIT_SECONDS)
+            for pid in (pid for pids in lab.clients().values() for pid in pids):  # pptp stays now and then
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
 
 
 # --- the server dies and returns ---

@@ -176,7 +176,10 @@ def test_manual(page: str) -> None:
 
 
 def test_codespell() -> None:
-    run("codespell", *(path.relative_to(ROOT) for path in files()))
+    # The words of the results are in the sources that they are made from, without "\\n" in them.
+    results = ROOT / "docs/benchmarks"
+    chosen = [path for path in files() if not (path.parent == results and path.suffix == ".json")]
+    run("codespell", *(path.relative_to(ROOT) for path in chosen))
 
 
 def test_ansible_role() -> None:

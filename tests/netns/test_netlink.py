@@ -238,12 +238,16 @@ def test_an_overrun_is_made_good_by_reading_all_again(monkeypatch: pytest.Monkey
     watched.netlink.close()
 
 
-def test_route_changes_are_told(watched: Watched) -> None:
-    veth("wan", "192.0.2.2/24")
-    # The carrier comes a moment after the link, as an event of its own.
-    show = ["ip", "-o", "link", "show", "wan"]
+def carried(watched: Watched, link: str) -> None:
+    """Settle when the link has its carrier, which comes a moment after it, as an event of its own."""
+    show = ["ip", "-o", "link", "show", link]
     turn(lambda: b"state UP" in subprocess.run(show, capture_output=True, check=True).stdout, "the carrier")
     watched.settle()
+
+
+def test_route_changes_are_told(watched: Watched) -> None:
+    veth("wan", "192.0.2.2/24")
+    carried(watched, "wan")
     links, told = watched.links_changed, watched.routes_changed
     ip("route add 203.0.113.0/24 via 192.0.2.1")
     turn(lambda: watched.routes_changed == told + 1, "a route that came")
@@ -254,7 +258,7 @@ def test_route_changes_are_told(watched: Watched) -> None:
 
 def test_what_we_do_ourselves_is_no_news(watched: Watched) -> None:
     index = veth("pptp-a", "10.9.0.2/32")
-    watched.settle()
+    carried(watched, "pptp-a")
     told = watched.routes_changed
     items: list[Route | Rule] = [Route(net("192.168.10.0/24"), index), Rule(4, 17200, 1000, source=net("10.1.0.0/16"))]
     assert watched.netlink.apply(items, []) == [] and watched.netlink.ours() == items

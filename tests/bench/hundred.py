@@ -39,13 +39,6 @@ and no supervision; to one address each has a /run/pptp of its own, by `unshare 
 /proc/stat has counted. For the outage pptpd and its sessions are killed and pptpd is started {AWAY_SECONDS:.0f} s
 later; its log tells when it accepted which connection. The shares of the processor are from /proc/stat and
 /proc/PID/stat, over the last {SHARE_SECONDS:.0f} s of the absence, and until all are back."""
-# By process accounting, acct(2), with 30 tunnels on a busy machine, when pptp-unit still asked by busctl.
-REASON = """\
-What a unit takes beyond the loop's pppd is processes, and in the lab a fork and exec takes 10-15 ms of its one
-processor. Half of the time of a start of 30 tunnels went into the programs that the loop has, too, and into the
-sandbox, which is set up in pppd's process; asking the manager whether to dial and waiting for the routes took 14 %
-(busctl then, dbus-send now), the manager 8 %, systemd 7 %, systemd-notify 6 %, the shell of pptp-unit 5 %, the second
-pptp, which saves a second, and the wait for it 5 %, journald and the bus 4 %."""
 COMMANDS = {
     PPTPCTL: "pptpctl up t001 t002 ... t100",
     SYSTEMD: "systemctl start pptp@t001 pptp@t002 ... pptp@t100",
@@ -97,17 +90,13 @@ def starts(count: int, runs: int, apart: bool) -> list[Figure]:
 def started(found: dict[str, list[Start]], apart: bool, count: int) -> list[Figure]:
     """The figures of what was found."""
 
-    def figure(
-        what: str, unit: str, of: Callable[[Start], float | None], aims: Sequence[Aim] = (), note: str = ""
-    ) -> Figure:
+    def figure(what: str, unit: str, of: Callable[[Start], float | None], aims: Sequence[Aim] = ()) -> Figure:
         runs = {name: [of(one) for one in starts] for name, starts in found.items()}
-        return Figure(f"{what}, {where(apart)}", unit, runs, aims, note=note)
+        return Figure(f"{what}, {where(apart)}", unit, runs, aims)
 
-    every = [Aim(name, 0.0) for name in found]
+    every = [Aim(name, 0.0) for name in found if name != BARE]
     return [
-        figure(
-            "the command to all up", "s", lambda one: one.seconds, [Aim(PPTPCTL, 1.1, BARE)], REASON if apart else ""
-        ),
+        figure("the command to all up", "s", lambda one: one.seconds, [Aim(PPTPCTL, 1.1, BARE)]),
         figure(f"tunnels of {count} that carry no ping then", "tunnels", lambda one: float(one.deaf), every),
         figure("processes for each tunnel", "processes", lambda one: round(one.processes / count, 1)),
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -73,8 +73,7 @@ class Units:
         self._con, self._on_change = con, on_change
         self._line: deque[Callable[[], None]] = deque()  # calls to be made, in order
         self._under_way = 0
-        self._in_line = Counter[str]()  # by tunnel: how many orders to start or stop it are
-        self._next_job: dict[str, str] = {}  # by tunnel: the last of them
+        self._last_job: dict[str, tuple[str, object]] = {}  # by tunnel: of its orders in line, method and which it is
         self._asking: dict[str, list[Callable[[UnitState | None], None]]] = {}  # by tunnel, whose state is asked for
         self._outdated: set[str] = set()  # of these, where the answer that is on its way does not count
         self._watch = con.signal_subscribe(
@@ -117,7 +116,7 @@ class Units:
 
     def next_job(self, tunnel: str) -> str:
         """The method of the last order to start, stop or restart the unit, if systemd is still to be called; or ""."""
-        return self._next_job.get(tunnel, "")
+        return self._last_job.get(tunnel, ("", None))[0]
 
     def kill(self, tunnel: str, *, hard: bool) -> None:
         """Send SIGTERM to the unit's main process, or with hard SIGKILL to all of its processes."""
@@ -235,13 +234,11 @@ class Units:
 
     def _job(self, method: str, tunnel: str, accepted: Callable[[], None], failed: Error) -> None:
         arguments = GLib.Variant("(ss)", (unit_name(tunnel), "replace"))
-        self._in_line[tunnel] += 1
-        self._next_job[tunnel] = method
+        mine = self._last_job[tunnel] = method, object()
 
         def sent() -> None:
-            self._in_line[tunnel] -= 1
-            if not self._in_line[tunnel]:
-                del self._in_line[tunnel], self._next_job[tunnel]
+            if self._last_job.get(tunnel) is mine:
+                del self._last_job[tunnel]
 
         self._call(SYSTEMD_PATH, MANAGER, method, arguments, lambda _: accepted(), failed, sent)
         self.outdate(tunnel)  # what it was before must not be taken for what comes of this

@@ -8,9 +8,9 @@ from pathlib import Path
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
-from result import Figure, Plot, Result, median
+from result import OURS, Figure, Plot, Result, median
 
-OURS, OTHERS = "#0b6e4f", ("#c1440e", "#d98e04", "#7a5195", "#2f6690", "#8a8a8a", "#a23b72")
+OWN, OTHERS = "#0b6e4f", ("#c1440e", "#d98e04", "#7a5195", "#2f6690", "#8a8a8a", "#a23b72")
 WIDE, LINE = 9.0, 0.28  # inches: the picture, and each way in it
 
 
@@ -32,9 +32,9 @@ def draw(one: Result, path: Path) -> None:
 
 def colours(names: Sequence[str]) -> dict[str, str]:
     """A colour for each way; this project's are the same everywhere."""
-    others = [name for name in dict.fromkeys(names) if not name.startswith("pptp-manager")]
+    others = [name for name in dict.fromkeys(names) if not name.startswith(OURS)]
     picked = {name: OTHERS[number % len(OTHERS)] for number, name in enumerate(others)}
-    return {name: picked.get(name, OURS) for name in names}
+    return {name: picked.get(name, OWN) for name in names}
 
 
 def strip(figure: Figure, axes: Axes, picked: dict[str, str]) -> None:

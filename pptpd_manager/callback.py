@@ -9,6 +9,8 @@ from typing import Any
 
 from gi.repository import GLib
 
+from pptpd_manager.freed import called
+
 log = logging.getLogger(__name__)
 
 
@@ -17,6 +19,7 @@ def guarded(callback: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(callback)
     def call(*arguments: Any) -> Any:
+        called()
         try:
             return callback(*arguments)
         except Exception:

@@ -16,6 +16,7 @@ from typing import Any
 from gi.repository import Gio, GLib
 
 from pptpd_manager.errors import FAILED, DBusError
+from pptpd_manager.freed import called
 from pptpd_manager.timers import Timers
 
 log = logging.getLogger(__name__)
@@ -230,6 +231,7 @@ class Exported:
         parameters: GLib.Variant,
         invocation: Gio.DBusMethodInvocation,
     ) -> None:
+        called()
         if interface == _PROPERTIES:  # closures2 hands Properties calls over as well
             return self._on_properties(method, parameters, invocation)
         perform(Call(invocation, self._interface.replies[method]), self.methods[method], *parameters.unpack())
@@ -246,6 +248,7 @@ class Exported:
             )
 
     def _on_get(self, _con: Gio.DBusConnection, _sender: str, _path: str, _interface: str, name: str) -> GLib.Variant:
+        called()
         return self.values()[name]
 
 

@@ -6,9 +6,10 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from gi.repository import GLib
+from gi.repository import Gio, GLib
 
 from pptpd_manager import remote
+from pptpd_manager.callback import guarded
 from pptpd_manager.remote import DRIVER
 from pptpd_manager.sources import Readable
 from pptpd_manager.timers import Timers
@@ -19,14 +20,14 @@ from .world import World
 TIMES, LEAST = 4000, 40  # of each thing; PyGObject 3.42 keeps a hundred bytes or more of each
 
 
-def kept(step: Callable[[], None]) -> float:
+def kept(step: Callable[[], None], times: int = TIMES) -> float:
     """Bytes that are left of a step."""
-    for _ in range(TIMES // 4):
+    for _ in range(times // 4):
         step()
     before = own_memory()
-    for _ in range(TIMES):
+    for _ in range(times):
         step()
-    return (own_memory() - before) / TIMES
+    return (own_memory() - before) / times
 
 
 def until_there_is(found: list[Any]) -> None:
@@ -58,6 +59,27 @@ def test_timers_each_earlier_than_the_one_before() -> None:
         timers.cancel("late")
 
     assert kept(step) < LEAST
+
+
+def test_signals(client: Client) -> None:
+    """Their arguments are tuples, which CPython would keep."""
+    heard: list[Any] = []
+    con, (service, path, interface) = client.con, DRIVER
+    words = service, interface, "NameOwnerChanged", path, None, Gio.DBusSignalFlags.NONE
+    watch = con.signal_subscribe(*words, guarded(lambda *_: heard.append(True)))
+    own, release = GLib.Variant("(su)", (name := "org.test.Name", 0)), GLib.Variant("(s)", (name,))
+    none = Gio.DBusCallFlags.NONE
+
+    def step() -> None:
+        heard.clear()
+        client.signals.clear()
+        con.call_sync(*DRIVER, "RequestName", own, None, none, -1, None)
+        con.call_sync(*DRIVER, "ReleaseName", release, None, none, -1, None)
+        while len(heard) < 2:
+            GLib.MainContext.default().iteration(True)
+
+    assert kept(step, 1000) < LEAST
+    con.signal_unsubscribe(watch)
 
 
 def test_descriptors_that_are_watched() -> None:

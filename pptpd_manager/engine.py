@@ -659,7 +659,7 @@ class Engine:
             return
         match action:
             case events.HangUp():
-                self._edges.units.kill(name, hard=action.hard)
+                self._edges.units.kill(name, self.tunnels[name].run, hard=action.hard)
             case events.StartUnit():
                 self._edges.units.start(
                     name, lambda: self._accepted(name), lambda text: self._unit_refused(name, text)

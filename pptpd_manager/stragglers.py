@@ -31,4 +31,4 @@ class Stragglers:
             self._timers.cancel((tunnel, self))
             return
         self._waiting.add(tunnel)
-        self._timers.start((tunnel, self), FAREWELL_SECONDS, lambda: self._units.kill(tunnel, hard=True))
+        self._timers.start((tunnel, self), FAREWELL_SECONDS, lambda: self._units.kill(tunnel, unit.run, hard=True))

@@ -118,14 +118,18 @@ class Units:
         """The method of the last order to start, stop or restart the unit, if systemd is still to be called; or ""."""
         return self._last_job.get(tunnel, ("", None))[0]
 
-    def kill(self, tunnel: str, *, hard: bool) -> None:
-        """Send SIGTERM to the unit's main process, or with hard SIGKILL to all of its processes."""
+    def kill(self, tunnel: str, run: str, *, hard: bool) -> None:
+        """Send SIGTERM to the main process of that run, or with hard SIGKILL to all of its processes.
+
+        By the run's invocation id, which systemd takes in place of the unit's name (manager_load_unit_from_dbus_path
+        in systemd's dbus.c): on a busy machine the next run may have begun before systemd comes to this.
+        """
         who, signal = ("all", 9) if hard else ("main", 15)
         self._call(
-            SYSTEMD_PATH,
-            MANAGER,
-            "KillUnit",
-            GLib.Variant("(ssi)", (unit_name(tunnel), who, signal)),
+            f"{SYSTEMD_PATH}/unit/{run}",
+            UNIT,
+            "Kill",
+            GLib.Variant("(si)", (who, signal)),
             lambda _: None,
             lambda text: log.info("tunnel %s: nothing to kill: %s", tunnel, text, extra=_fields(tunnel)),
         )

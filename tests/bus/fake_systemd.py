@@ -64,6 +64,7 @@ XML = f"""
     <property name="SystemState" type="s" access="read"/>
   </interface>
   <interface name="{UNIT}">
+    <method name="Kill"><arg type="s" direction="in"/><arg type="i" direction="in"/></method>
     <property name="ActiveState" type="s" access="read"/>
     <property name="SubState" type="s" access="read"/>
     <property name="InvocationID" type="ay" access="read"/>
@@ -96,7 +97,8 @@ XML = f"""
     </method>
     <!-- Behave: how a method of Manager is answered. "well", "hold" (at Release), "queue" (the job is
          told of after the reply, and does not begin) or "fail" (with NoSuchUnit). StartTransientUnit also "ends":
-         well, and at once. Also what the property SystemState is. -->
+         well, and at once. PropertiesChanged, the signal: "hold" for good. Also what the property SystemState
+         is. -->
     <method name="Behave">
       <arg name="method" type="s" direction="in"/><arg name="how" type="s" direction="in"/>
     </method>
@@ -112,7 +114,7 @@ XML = f"""
     <method name="Print"><arg name="unit" type="s" direction="in"/><arg name="text" type="ay" direction="in"/></method>
     <!-- Remove: tell that the unit is unloaded, as for all units when systemd reads them anew. -->
     <method name="Remove"><arg name="unit" type="s" direction="in"/></method>
-    <!-- Called: a method of Manager was called. -->
+    <!-- Called: a method of Manager was called; or a unit's Kill, with the unit's name before its arguments. -->
     <signal name="Called"><arg name="method" type="s"/><arg name="arguments" type="as"/></signal>
   </interface>
 </node>
@@ -157,6 +159,7 @@ class Systemd:
         self.con = con
         self.units: dict[str, State] = {}
         self.objects: dict[str, Exported] = {}
+        self.runs: dict[str, Exported] = {}
         self.services: dict[str, tuple[Service, Exported]] = {}
         self.enabled: set[str] = set()
         self.jobs: dict[str, Exported] = {}
@@ -335,19 +338,35 @@ class Systemd:
         if service.output >= 0:
             os.close(service.output)
         self.objects.pop(unit).close()
-        del self.units[unit]
+        self.runs.pop(self.units.pop(unit).run).close()
         self.manager.emit("UnitRemoved", "(so)", unit, unit_path(unit))
 
     def become(self, unit: str, state: State) -> None:
         """Tell all of the properties, as systemd does."""
-        self.units[unit] = state
+        before, self.units[unit] = self.units.get(unit, State()), state
         path = unit_path(unit)
+        if state.run != before.run:
+            if before.run:
+                self.runs.pop(before.run).close()
+            if state.run:
+                self.runs[state.run] = self.exported(unit, f"{ROOT}/unit/{state.run}")
         if unit not in self.objects:
-            self.objects[unit] = Exported(self.con, path, self.interfaces[UNIT], {}, lambda: self.properties(unit))
+            self.objects[unit] = self.exported(unit, path)
             if unit.startswith("pptp@"):
                 Exported(self.con, path, self.interfaces[SERVICE], {}, lambda: self.main(unit))
+        if self.behaviour.get("PropertiesChanged") == "hold":
+            return
         parameters = GLib.Variant("(sa{sv}as)", (UNIT, self.objects[unit].values(), []))
         self.con.emit_signal(None, path, "org.freedesktop.DBus.Properties", "PropertiesChanged", parameters)
+
+    def exported(self, unit: str, path: str) -> Exported:
+        """A unit, which is there by its name and by its invocation id."""
+
+        def kill(call: Call, who: str, signal: int) -> None:
+            call.reply()
+            self.control.emit("Called", "(sas)", "Kill", [unit, who, str(signal)])
+
+        return Exported(self.con, path, self.interfaces[UNIT], {"Kill": kill}, lambda: self.properties(unit))
 
     def main(self, unit: str) -> dict[str, Any]:
         """How the main process of a tunnel's unit has ended."""

@@ -138,7 +138,7 @@ def test_reload_redials_what_is_to_be_encrypted_and_is_not(up: World, wanted: st
     assert not up.properties("office")["Encrypted"]
     up.configure(off.replace("mppe: off", f"mppe: {wanted}"))
     up.call("Reload")
-    up.wait_for_order("KillUnit", "pptp@office.service", "main", "15")
+    up.wait_for_order("Kill", "pptp@office.service", "main", "15")
 
 
 def test_reload_redials_only_what_dials_differently(up: World) -> None:
@@ -146,7 +146,7 @@ def test_reload_redials_only_what_dials_differently(up: World) -> None:
     up.bring_up("home", "10.9.1.2", "10.9.1.1")
     up.configure(CONFIG.replace("alice", "alicia"))
     up.call("Reload")
-    up.wait_for_order("KillUnit", "pptp@office.service", "main", "15")
+    up.wait_for_order("Kill", "pptp@office.service", "main", "15")
     assert up.told("office", "StateChanged") == [("stopping", "up", "")]
     up.link_down("office")
     up.ended("office", run)
@@ -160,7 +160,7 @@ def test_reload_redials_only_what_dials_differently(up: World) -> None:
     assert up.properties("office")["LastError"] == ("", "", "", 0)
     assert up.state("home") == "up"
     assert up.changes("home") == []
-    assert up.ordered() == [("KillUnit", "pptp@office.service", "main", "15")]
+    assert up.ordered() == [("Kill", "pptp@office.service", "main", "15")]
 
 
 def test_reload_of_changed_routes_does_not_redial(up: World) -> None:
@@ -210,7 +210,7 @@ def test_reload_during_connecting_dials_anew(up: World) -> None:
     run, connect = up.connecting("office")
     up.configure(CONFIG.replace(SERVER, "198.51.100.9"))
     up.call("Reload")
-    up.wait_for_order("KillUnit", "pptp@office.service", "main", "15")
+    up.wait_for_order("Kill", "pptp@office.service", "main", "15")
     up.ended("office", run)
     again = up.set_unit("office", "activating", "start", new_run=True)
     assert up.dial("office", again) == "dial Connecting to 198.51.100.9 (198.51.100.9)"

@@ -319,7 +319,7 @@ def test_the_peers_servers_are_a_matter_of_the_dial(names: Names) -> None:
     names.resolved()
     names.up("{servers: [10.9.0.53]}")
     names.reload("{servers: [10.9.0.53, peer]}")
-    names.world.wait_for_order("KillUnit", "pptp@office.service", "main", "15")
+    names.world.wait_for_order("Kill", "pptp@office.service", "main", "15")
     names.told()
 
 

@@ -419,7 +419,7 @@ def test_a_changed_login_is_asked_for_anew(bare: World) -> None:
     bare.answered(connect)
     configure(bare, ASK, ", mtu: 1300")
     bare.call("Reload")
-    bare.wait_for_order("KillUnit", "pptp@office.service", "main", "15")
+    bare.wait_for_order("Kill", "pptp@office.service", "main", "15")
     assert kept(bare), "it is dialled anew with what is known"
     bare.link_down("office")
     run = redial(bare, run, "5")

@@ -113,5 +113,5 @@ def test_an_address_that_is_replaced_redials(up: World) -> None:
     up.forget()
     up.ip("address add 192.0.2.77/24 dev wan0", "address del 192.0.2.2/24 dev wan0")
     up.ip("address add 192.0.2.77/24 dev wan0", "route replace default via 192.0.2.1 metric 100")
-    up.wait_for_order("KillUnit", "pptp@office.service", "main", "15")
+    up.wait_for_order("Kill", "pptp@office.service", "main", "15")
     until(lambda: up.state("office") == "stopping", "the link to be hung up")

@@ -217,7 +217,7 @@ def test_a_configuration_that_changed_meanwhile(up: World) -> None:
     crash(up)
     up.configure(CONFIG.replace("alice", "alicia"))
     up.start()
-    up.wait_for_order("KillUnit", "pptp@office.service", "main", "15")
+    up.wait_for_order("Kill", "pptp@office.service", "main", "15")
     up.link_down("office")
     up.ended("office", run)
     again = up.set_unit("office", "activating", "start", new_run=True)

@@ -214,7 +214,7 @@ def test_the_state_of_the_link_decides(up: World) -> None:
         up.forget()
         up.ip("link set pptp-office down")
         up.wait_for_state("office", "stopping")
-    assert not [order for order in up.ordered() if order[0] == "KillUnit"]
+    assert not [order for order in up.ordered() if order[0] == "Kill"]
 
 
 def test_a_server_inside_of_the_routes_is_reached_outside(up: World) -> None:
@@ -232,7 +232,7 @@ def test_a_server_inside_of_the_routes_is_reached_outside(up: World) -> None:
         "the route to the server to follow the default route",
     )
     assert inside not in up.routes(), "it is dialled anew over the new one"
-    up.wait_for_order("KillUnit", "pptp@office.service", "main", "15")
+    up.wait_for_order("Kill", "pptp@office.service", "main", "15")
     up.link_down("office")
     up.ended("office", run, status="16")
     until(lambda: up.properties("office")["LastError"][0], "a reason")
@@ -304,7 +304,19 @@ def test_what_outlives_pppd_is_killed_before_systemd_does_it(bare: World) -> Non
     bare.bring_up("office")
     bare.forget()
     bare.set_unit("office", "deactivating", "final-sigterm")
-    bare.wait_for_order("KillUnit", "pptp@office.service", "all", "9")
+    bare.wait_for_order("Kill", "pptp@office.service", "all", "9")
+
+
+def test_what_outlives_pppd_is_not_looked_for_in_the_next_run(bare: World) -> None:
+    """Which has begun already, and the manager has not heard of that."""
+    bare.start(patch="from pptpd_manager import stragglers; stragglers.FAREWELL_SECONDS = 0.2")
+    bare.bring_up("office")
+    bare.forget()
+    bare.set_unit("office", "deactivating", "final-sigterm")
+    bare.behave("PropertiesChanged", "hold")
+    bare.set_unit("office", "activating", "start", new_run=True)
+    until(lambda: "tunnel office: nothing to kill" in bare.log(), "systemd to be asked")
+    assert not bare.ordered()
 
 
 def test_a_stop_that_is_accepted_while_another_is_under_way_frees_nobody(up: World) -> None:

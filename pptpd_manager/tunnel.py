@@ -200,6 +200,11 @@ class Tunnel:
         return self.config is not None and self.config.mppe is not Mppe.OFF and not self.plain
 
     @property
+    def again(self) -> bool:
+        """Whether an attempt or a session of it has ended since somebody asked for it."""
+        return self.not_before > 0
+
+    @property
     def settled(self) -> Tunnel:
         """Itself, without what it may not have any more: a question that nobody waits for, a password, a turn."""
         waits = self.asking and self.state is State.WAITING

@@ -87,9 +87,16 @@ def consider(t: Tunnel, moment: Moment) -> Step:
 
 def _begin(t: Tunnel, config: TunnelConfig, moment: Moment, timers: list[Action]) -> Step:
     """Begin an attempt, or a knock before it: both begin with the server's address."""
-    if moment.crowded and not t.knock:
+    if moment.crowded and not t.knock and (t.queued or not t.again):
         return _line_up(t)
     t = replace(t, began=moment.now, queued=False)
+    if moment.crowded and not t.knock:
+        # Many dial, maybe because the server that all of them had has died. One knock tells each that shares it, and
+        # a dial of each is what the machine would be busy with when the server returns.
+        return replace(t, state=State.WAITING, knocking=True, deadline=None), [
+            CancelTimer(Timer.CONNECT),
+            Resolve(t.run, config.servers),
+        ]
     if t.knock:  # for people it is waiting all the while
         return replace(t, state=State.WAITING, knocking=True), [*timers, Resolve(t.run, config.servers)]
     t, more = _with_deadline(replace(t, state=State.RESOLVING), config, moment)
@@ -196,10 +203,10 @@ def _path_found(t: Tunnel, event: PathFound, config: TunnelConfig) -> Step:
             return _next_address(t)
         which = f" ({t.address})" if len(t.candidates) == 1 else ""
         return _wait(replace(t, knocking=False), f"Waiting for the network: no route to {config.server}{which}")
-    if t.knocking:
+    if t.knocking and t.knock:
         t, actions = _wait(t, _knocking(t))
         return t, actions or [Knock(t.run, event.address)]
-    if len(t.candidates) > 1:  # so that a start comes up by the second one when the first one is away
+    if t.knocking or len(t.candidates) > 1:  # so that a start comes up by the second one when the first one is away
         return replace(t, knocking=True), [Knock(t.run, event.address)]
     return _prepare(t, config, event.address, event.path.mtu)
 
@@ -243,7 +250,7 @@ def _knocked(t: Tunnel, event: Knocked, config: TunnelConfig, moment: Moment) ->
     if known is not event.failure.reason and not (known in AWAY and event.failure.reason in AWAY):
         t = replace(t, failure=event.failure)
     pause = 0.0 if t.untried else retry.knock_pause(moment.chance)
-    return consider(replace(t, not_before=t.began + pause), moment)
+    return consider(replace(t, knock=True, not_before=t.began + pause), moment)
 
 
 def _prepared(t: Tunnel, event: Prepared, config: TunnelConfig) -> Step:

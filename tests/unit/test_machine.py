@@ -896,6 +896,34 @@ def test_a_server_that_is_back_is_dialled_in_turn() -> None:
     assert Resolve("r2", HOST) in story.then(TurnCame()).actions and story.state() is State.RESOLVING
 
 
+def lost_in_a_crowd() -> Story:
+    """Many sessions have ended, and that of this tunnel, which asks whether to dial again."""
+    story = Story().up("r1").then(RunEnded("r1", Exit("exited", "16")), LogRead("r1", ()), after=100)
+    story.crowded = True
+    return story.then(DialAsked("r2"))
+
+
+def test_of_many_that_redial_each_knocks_before_it_waits_for_its_turn() -> None:
+    story = lost_in_a_crowd().then(Resolved("r2", HOST, (SERVER,)), PathFound("r2", SERVER, PATH))
+    assert story.actions == [Knock("r2", SERVER)] and story.t.deadline is None
+    assert story.then(Knocked("r2", SERVER)).t.queued
+    assert story.then(NetworkChanged(True, WIFI)).t.queued, "it keeps its place"
+    story.crowded = False
+    story.then(TurnCame(), after=30).then(Resolved("r2", HOST, (SERVER,)), PathFound("r2", SERVER, PATH))
+    assert [type(action) for action in story.actions] == [Prepare], "one knock is enough"
+
+
+def test_of_many_whose_server_has_died_none_dials() -> None:
+    story = lost_in_a_crowd().then(Resolved("r2", HOST, (SERVER,)), PathFound("r2", SERVER, PATH))
+    story.then(Knocked("r2", SERVER, Failure(reasons.TCP_REFUSED)))
+    assert story.state() is State.WAITING and not story.t.queued and story.t.failure == Failure(reasons.TCP_REFUSED)
+    assert Answer("r2", Wait(KNOCKING + last(reasons.TCP_REFUSED))) in story.actions
+    story.crowded = False
+    story.then(DialAsked("r2", KNOCKING + last(reasons.TCP_REFUSED)), TimerFired(Timer.PAUSE), after=5)
+    story.then(Resolved("r2", HOST, (SERVER,)), PathFound("r2", SERVER, PATH))
+    assert story.actions == [Knock("r2", SERVER)]
+
+
 def test_a_stop_ends_the_wait_for_a_turn() -> None:
     assert not queued().then(AskerLeft("r1")).t.queued
     story = queued().then(DisconnectAsked())

@@ -14,7 +14,7 @@ class Edges:
 
     def __init__(self) -> None:
         self.timers: dict[Hashable, tuple[float, Callable[[], None]]] = {}
-        self.killed: list[tuple[str, bool]] = []
+        self.killed: list[tuple[str, str, bool]] = []
 
     def start(self, key: Hashable, seconds: float, fired: Callable[[], None]) -> None:
         assert key not in self.timers, "the time does not begin anew"
@@ -23,8 +23,8 @@ class Edges:
     def cancel(self, key: Hashable) -> None:
         del self.timers[key]
 
-    def kill(self, tunnel: str, *, hard: bool) -> None:
-        self.killed.append((tunnel, hard))
+    def kill(self, tunnel: str, run: str, *, hard: bool) -> None:
+        self.killed.append((tunnel, run, hard))
 
 
 def test_what_ends_in_time_is_not_killed() -> None:
@@ -40,8 +40,8 @@ def test_each_unit_has_its_own_time() -> None:
     edges = Edges()
     stragglers = Stragglers(cast(Any, edges), cast(Any, edges))
     for tunnel in ("work", "home"):
-        stragglers.seen(tunnel, UnitState("deactivating", "stop-sigterm"))
+        stragglers.seen(tunnel, UnitState("deactivating", "stop-sigterm", "r1"))
     stragglers.seen("home", UnitState("inactive", "dead"))
     [(seconds, fired)] = edges.timers.values()
     fired()
-    assert seconds == FAREWELL_SECONDS and edges.killed == [("work", True)]
+    assert seconds == FAREWELL_SECONDS and edges.killed == [("work", "r1", True)]

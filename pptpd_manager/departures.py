@@ -12,7 +12,9 @@ from pptpd_manager.tunnel import State, Tunnel
 
 AT_ONCE = 6
 LONG_SECONDS = 3.0  # what has begun so long ago does not count any more
+BUSY_SECONDS = 12.0  # the same where the processors have next to nothing to spare: it may be waiting for them
 LOOK_SECONDS = 0.1  # from one look at the processors to the next, while there is a line
+LITTLE = 0.1  # next to nothing
 SPARE, MORE = 0.3, 4  # the share of their time that the processors have to spare for so many more to begin
 
 _DIALS = (State.RESOLVING, State.CONNECTING)
@@ -66,9 +68,9 @@ class Departures:
         """Make room for what is in line. spare: the share of the processors' time, 0..1, that was idle of late."""
         if not self._line:
             return
-        more = MORE if spare >= SPARE else 0
+        more, long = MORE if spare >= SPARE else 0, LONG_SECONDS if spare >= LITTLE else BUSY_SECONDS
         for count, (name, since) in enumerate(list(self._dialling.items())):
-            if count < more or now - since >= LONG_SECONDS:
+            if count < more or now - since >= long:
                 del self._dialling[name]
 
     def next(self) -> str | None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pptpd_manager.departures import AT_ONCE, LONG_SECONDS, MORE, SPARE, Departures
+import pytest
+
+from pptpd_manager.departures import AT_ONCE, BUSY_SECONDS, LITTLE, LONG_SECONDS, MORE, SPARE, Departures
 from pptpd_manager.tunnel import State, Tunnel
 
 
@@ -56,11 +58,12 @@ def test_who_does_not_wait_any_more_loses_its_place() -> None:
     assert machine.dialling() == [*range(1, AT_ONCE), AT_ONCE + 1]
 
 
-def test_what_takes_long_holds_nobody_up() -> None:
+@pytest.mark.parametrize(("spare", "seconds"), [(LITTLE, LONG_SECONDS), (LITTLE - 0.01, BUSY_SECONDS)])
+def test_what_takes_long_holds_nobody_up(spare: float, seconds: float) -> None:
     machine = Machine(AT_ONCE + 2)
-    machine.departures.look(LONG_SECONDS - 0.1, 0.0)
+    machine.departures.look(seconds - 0.1, spare)
     assert machine.departures.next() is None
-    machine.departures.look(LONG_SECONDS, 0.0)
+    machine.departures.look(seconds, spare)
     assert machine.departures.next() == str(AT_ONCE)
 
 

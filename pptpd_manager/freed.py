@@ -11,7 +11,7 @@ from __future__ import annotations
 import gc
 import itertools
 
-_EACH = 500  # calls, which leave some 50 kB
+_EACH = 250  # calls, which leave some 25 kB
 
 _calls = itertools.count(1)
 

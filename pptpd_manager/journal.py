@@ -10,9 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from gi.repository import Gio, GLib
-
-from pptpd_manager.callback import guarded
+from pptpd_manager.children import Child, Children
 from pptpd_manager.diagnosis import LAST_LINE, Line
 from pptpd_manager.entries import ROOTS, text
 from pptpd_manager.journald import Journald
@@ -78,7 +76,8 @@ class Readings:
     def __init__(self, timers: Timers) -> None:
         self._timers = timers
         self._waiting: list[_Reading] = []
-        self._child: Gio.Subprocess | None = None
+        self._children = Children()
+        self._child: Child | None = None
 
     def read(self, run: str, pid: int, log_name: str, whole: bool, then: Then) -> None:
         """then(lines): what pppd and pptp logged in that run, in order; () if it cannot be read.
@@ -101,29 +100,24 @@ class Readings:
             return
         readings, self._waiting = self._waiting, []
         try:
-            flags = Gio.SubprocessFlags.STDOUT_PIPE | Gio.SubprocessFlags.STDERR_SILENCE
-            self._child = Gio.Subprocess.new(command(readings), flags)
-        except GLib.Error as error:
-            log.warning("the journal cannot be read, so reasons are guesses: %s", error.message)
+            self._child = self._children.run(command(readings), functools.partial(self._ended, readings))
+        except OSError as error:
+            log.warning("the journal cannot be read, so reasons are guesses: journalctl: %s", error.strerror)
             for reading in readings:
                 self._end(reading)
-            return
 
-        def ended(child: Gio.Subprocess, result: Gio.AsyncResult) -> None:
-            self._child = None
-            self._read(readings, child, result)
-            self._next()
+    def _ended(self, readings: list[_Reading], _status: int, output: bytes) -> None:
+        self._child = None
+        self._read(readings, output)
+        self._next()
 
-        self._child.communicate_async(None, None, guarded(ended))
-
-    def _read(self, readings: list[_Reading], child: Gio.Subprocess, result: Gio.AsyncResult) -> None:
+    def _read(self, readings: list[_Reading], output: bytes) -> None:
         readings = [reading for reading in readings if not reading.over]  # the others have run out of time
         try:
-            _, output, _ = child.communicate_finish(result)
-            printed = Printed(output.get_data() or b"")
+            printed = Printed(output)
             for reading in readings:
                 reading.lines = printed.lines(reading.run, reading.pid, reading.log_name)
-        except (GLib.Error, ValueError, TypeError) as error:
+        except (ValueError, TypeError) as error:
             if readings:
                 log.warning("the journal cannot be read, so reasons are guesses: %s", error)
         for reading in readings:
@@ -139,7 +133,7 @@ class Readings:
         log.warning("the journal cannot be read in time, so reasons are guesses")
         self._end(reading)
         if self._child:
-            self._child.force_exit()
+            self._child.kill()
 
     def _end(self, reading: _Reading) -> None:
         """Hand on what was read."""

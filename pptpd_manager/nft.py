@@ -6,34 +6,35 @@ machine is long, and the loop waits with it.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from gi.repository import Gio, GLib
-
 from pptpd_manager import clamp, privatefile
-from pptpd_manager.callback import guarded
+from pptpd_manager.children import STDERR, Child, Children
 from pptpd_manager.optionfile import PROGRAMS_PATH
 from pptpd_manager.programs import which
 from pptpd_manager.reasons import printable
+from pptpd_manager.timers import Timers
 
-LONGEST_MS = 10_000
+LONGEST_SECONDS = 10.0
 
 
 class Nft:
     """One table, that of clamp.py. on_fault(why): called when it cannot be as it should, and with "" when it can."""
 
-    def __init__(self, directory: str, on_fault: Callable[[str], None]) -> None:
+    def __init__(self, directory: str, timers: Timers, on_fault: Callable[[str], None]) -> None:
         """directory: exists until the next boot. A file there says that the table may be: whoever finds it removes it.
 
         So where nobody clamps, nobody asks the kernel for nftables, which would load it.
         """
-        self._trace, self._on_fault = Path(directory) / "nftables", on_fault
+        self._trace, self._timers, self._on_fault = Path(directory) / "nftables", timers, on_fault
         self._wanted: dict[str, int] = {}
         self._done: dict[str, int] | None = None  # what was tried last; None: it is not known what there is
         self._needed = False
-        self._child: Gio.Subprocess | None = None
-        self._limit = 0
+        self._children = Children()
+        self._child: Child | None = None
+        self._late = False
 
     def want(self, mtus: Mapping[str, int], *, needed: bool) -> None:
         """Have rules for these interfaces. needed: some tunnel will want some, so whether it can be is to be known."""
@@ -55,41 +56,29 @@ class Nft:
         program = which("nft", PROGRAMS_PATH)
         if not program:
             return self._on_fault("nft is not installed; install the package nftables")
-        flags = Gio.SubprocessFlags.STDIN_PIPE | Gio.SubprocessFlags.STDOUT_SILENCE | Gio.SubprocessFlags.STDERR_PIPE
+        text, ended = clamp.ruleset(self._wanted).encode(), functools.partial(self._ended, self._wanted)
         try:
             self._trace.touch()
-            self._child = Gio.Subprocess.new([program, "-f", "-"], flags)
-        except (GLib.Error, OSError) as error:
+            self._child = self._children.run([program, "-f", "-"], ended, text=text, keep=STDERR)
+        except OSError as error:
             return self._on_fault(printable(f"nft: {error}"))
-        self._limit = GLib.timeout_add(LONGEST_MS, guarded(self._too_late))
-        text = GLib.Bytes.new(clamp.ruleset(self._wanted).encode())
-        doing = self._wanted
-        self._child.communicate_async(text, None, guarded(lambda child, result: self._ended(child, result, doing)))
+        self._timers.start(self, LONGEST_SECONDS, self._too_late)
 
-    def _ended(self, child: Gio.Subprocess, result: Gio.AsyncResult, done: Mapping[str, int]) -> None:
-        self._child = None
-        late = not self._limit
-        if self._limit:
-            GLib.source_remove(self._limit)
-            self._limit = 0
-        why = "nft does not end" if late else _fault(child, result)
+    def _ended(self, done: Mapping[str, int], status: int, words: bytes) -> None:
+        self._timers.cancel(self)
+        self._child, late, self._late = None, self._late, False
+        why = "nft does not end" if late else _fault(status, words)
         if not why and not done:
             privatefile.remove(self._trace)
         self._on_fault(why)
         self._next()
 
-    def _too_late(self) -> bool:
-        self._limit = 0  # it is running out just now
+    def _too_late(self) -> None:
+        self._late = True
         if self._child:
-            self._child.force_exit()
-        return bool(GLib.SOURCE_REMOVE)
+            self._child.kill()
 
 
-def _fault(child: Gio.Subprocess, result: Gio.AsyncResult) -> str:
+def _fault(status: int, words: bytes) -> str:
     """Why nft did not do it; "" when it did."""
-    try:
-        _, _, said = child.communicate_finish(result)
-    except GLib.Error as error:  # it ended before it had read all
-        return printable(f"nft: {error.message}")
-    words = (said.get_data() or b"").decode(errors="replace").splitlines() if said else []
-    return "" if child.get_successful() else printable(clamp.fault(words))
+    return printable(clamp.fault(words.decode(errors="replace").splitlines())) if status else ""

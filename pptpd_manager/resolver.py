@@ -20,7 +20,8 @@ Found = Callable[[tuple[IPv4Address, ...]], None]
 def resolve(servers: tuple[str, ...], found: Found, failed: Callable[[Failure], None]) -> None:
     """found(addresses), never empty, in the servers' order, each once; or failed(failure), that of the first server.
 
-    Of each server those that are worth_a_try(). An address is its own. By getaddrinfo(3), in threads. Calls back once.
+    Of each server those that are worth_a_try(). An address is its own, and told at once; names by getaddrinfo(3), in
+    threads. Calls back once.
     """
     _Lookup(servers, found, failed)
 
@@ -38,20 +39,30 @@ class _Lookup:
     def _ask(self, server: str) -> None:
         def answered(resolver: Gio.Resolver, result: Gio.AsyncResult) -> None:
             try:
-                found = [IPv4Address(a.to_string()) for a in resolver.lookup_by_name_with_flags_finish(result)]
-                if good := worth_a_try(found):  # a name server may say anything
-                    self._addresses[server] = good
-                else:
-                    told = printable(f"{server} is {', '.join(map(str, found))}")
-                    self._failures[server] = Failure(reasons.NAME_MISLEADS, told)
+                self._heard(server, [a.to_string() for a in resolver.lookup_by_name_with_flags_finish(result)])
             except GLib.Error as error:
                 gone = error.matches(Gio.resolver_error_quark(), Gio.ResolverError.NOT_FOUND)
                 reason = reasons.NAME_NOT_FOUND if gone else reasons.NAME_SERVER_SILENT
                 self._failures[server] = Failure(reason, printable(server))
             self._look()
 
+        try:
+            self._heard(server, [server])
+        except ValueError:  # it is a name
+            pass
+        else:
+            return self._look()
         flags = Gio.ResolverNameLookupFlags.IPV4_ONLY
         Gio.Resolver.get_default().lookup_by_name_with_flags_async(server, flags, None, guarded(answered))
+
+    def _heard(self, server: str, addresses: list[str]) -> None:
+        """Take in what a server's addresses are. Raises ValueError."""
+        found = list(map(IPv4Address, addresses))
+        if good := worth_a_try(found):  # a name server may say anything
+            self._addresses[server] = good
+        else:
+            told = printable(f"{server} is {', '.join(addresses)}")
+            self._failures[server] = Failure(reasons.NAME_MISLEADS, told)
 
     def _look(self) -> None:
         """Answer when all names are looked up, or when one is and the others take too long."""

@@ -21,35 +21,32 @@ class Timers:
     """fired(key): called once when a timer has run out."""
 
     def __init__(self) -> None:
-        self._live: dict[Hashable, tuple[int, Callable[[], None]]] = {}
-        self._heap: list[
-            tuple[float, int, Hashable]
-        ] = []  # when, which, of what; also those that are not live any more
+        self._serials: dict[Hashable, int] = {}
+        self._timers: dict[int, tuple[Hashable, Callable[[], None]]] = {}  # by serial; those that are to fire
+        self._heap: list[tuple[float, int]] = []  # when, and which; some are not to fire any more
         self._serial = itertools.count()
         self._alarm = Alarm(self._run)
         self._at = math.inf  # when it wakes us
 
     def start(self, key: Hashable, seconds: float, fired: Callable[[], None]) -> None:
         """Call fired in that many seconds, unless cancelled or replaced."""
-        serial = next(self._serial)
-        self._live[key] = serial, fired
-        heapq.heappush(self._heap, (time.monotonic() + max(0.0, seconds), serial, key))
-        if len(self._heap) > 2 * len(self._live) + _SPARE:
-            self._heap = [entry for entry in self._heap if self._is_live(entry)]
+        self.cancel(key)
+        self._serials[key] = serial = next(self._serial)
+        self._timers[serial] = key, fired
+        heapq.heappush(self._heap, (time.monotonic() + max(0.0, seconds), serial))
+        if len(self._heap) > 2 * len(self._timers) + _SPARE:
+            self._heap = [entry for entry in self._heap if entry[1] in self._timers]
             heapq.heapify(self._heap)
         self._wake()
 
     def cancel(self, key: Hashable) -> None:
-        """Forget the timer, if there is one."""
-        self._live.pop(key, None)
-
-    def _is_live(self, entry: tuple[float, int, Hashable]) -> bool:
-        _when, serial, key = entry
-        return key in self._live and self._live[key][0] == serial
+        """Forget the timer, if there is one; nothing of it is kept."""
+        if key in self._serials:
+            del self._timers[self._serials.pop(key)]
 
     def _wake(self) -> None:
         """Have the source wake us for the earliest."""
-        while self._heap and not self._is_live(self._heap[0]):
+        while self._heap and self._heap[0][1] not in self._timers:
             heapq.heappop(self._heap)
         if not self._heap or self._heap[0][0] >= self._at:
             return
@@ -60,8 +57,9 @@ class Timers:
         self._at = math.inf
         now = time.monotonic()
         while self._heap and self._heap[0][0] <= now:
-            entry = heapq.heappop(self._heap)
-            if self._is_live(entry):
-                _serial, fired = self._live.pop(entry[2])
+            _, serial = heapq.heappop(self._heap)
+            if serial in self._timers:
+                key, fired = self._timers.pop(serial)
+                del self._serials[key]
                 guarded(fired)()
         self._wake()

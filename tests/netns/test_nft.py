@@ -15,6 +15,7 @@ from gi.repository import GLib
 
 from pptpd_manager import clamp, nft
 from pptpd_manager.nft import Nft
+from pptpd_manager.timers import Timers
 
 from .conftest import CLONE_NEWNET, libc
 from .kernel import ip, turn
@@ -120,7 +121,7 @@ class Told:
 
     def __init__(self, directory: Path) -> None:
         self.faults: list[str] = []
-        self.nft = Nft(str(directory), self.faults.append)
+        self.nft = Nft(str(directory), Timers(), self.faults.append)
         self.trace = directory / "nftables"
 
     def want(self, **mtus: int) -> str:
@@ -232,7 +233,7 @@ def test_where_it_cannot_be_it_says_why(
     program: str, fault: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(nft, "PROGRAMS_PATH", f"{tmp_path}/bin")
-    monkeypatch.setattr(nft, "LONGEST_MS", 300)
+    monkeypatch.setattr(nft, "LONGEST_SECONDS", 0.3)
     if program:
         (tmp_path / "bin").mkdir()
         (tmp_path / "bin/nft").write_text(f"#!/bin/sh\nPATH=/usr/bin:/bin\n{program}\n")

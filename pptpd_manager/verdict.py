@@ -87,10 +87,11 @@ def consider(t: Tunnel, moment: Moment) -> Step:
 
 def _begin(t: Tunnel, config: TunnelConfig, moment: Moment, timers: list[Action]) -> Step:
     """Begin an attempt, or a knock before it: both begin with the server's address."""
-    if moment.crowded and not t.knock and (t.queued or not t.again):
+    crowded = moment.crowded and not t.knock
+    if crowded and (t.queued or not t.again):
         return _line_up(t)
     t = replace(t, began=moment.now, queued=False)
-    if moment.crowded and not t.knock:
+    if crowded:
         # Many dial, maybe because the server that all of them had has died. One knock tells each that shares it, and
         # a dial of each is what the machine would be busy with when the server returns.
         return replace(t, state=State.WAITING, knocking=True, deadline=None), [

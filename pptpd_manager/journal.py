@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import functools
+import io
 import json
 import logging
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 
 from pptpd_manager.children import Child, Children
@@ -114,7 +115,7 @@ class Readings:
     def _read(self, readings: list[_Reading], output: bytes) -> None:
         readings = [reading for reading in readings if not reading.over]  # the others have run out of time
         try:
-            printed = Printed(output)
+            printed = Printed(output, {reading.run for reading in readings})
             for reading in readings:
                 reading.lines = printed.lines(reading.run, reading.pid, reading.log_name)
         except (ValueError, TypeError) as error:
@@ -174,16 +175,21 @@ def command(readings: Sequence[_Reading]) -> list[str]:
 
 
 class Printed:
-    """What journalctl printed, as JSON, one object a line. Read once, however many runs are looked for in it."""
+    """What journalctl printed, as JSON, one object a line. Read once, however many runs are looked for in it.
 
-    def __init__(self, output: bytes) -> None:
-        """Raises ValueError. Source: journalctl(1)."""
+    Much of it may be of other runs, since pptp's lines are not looked for by theirs: one line is held at a time, of
+    those runs none. What CPython once got from the system for all of them it would keep.
+    """
+
+    def __init__(self, output: bytes, runs: Set[str]) -> None:
+        """runs: those whose lines are wanted. Raises ValueError. Source: journalctl(1)."""
         self._lines: dict[str | None, list[tuple[int, str, Line]]] = {}  # by run; None: journald knows of none
-        for number, entry in enumerate(map(json.loads, filter(bytes.strip, output.split(b"\n")))):
+        wanted = {None, *runs}
+        for number, entry in enumerate(map(json.loads, filter(bytes.strip, io.BytesIO(output)))):
             if not isinstance(entry, dict):
                 raise ValueError(f"an object was expected, got {type(entry).__name__}")
             run = entry.get("_SYSTEMD_INVOCATION_ID")
-            if entry.get("_UID") == "0" and (run is None or isinstance(run, str)):
+            if entry.get("_UID") == "0" and (run is None or isinstance(run, str)) and run in wanted:
                 line = Line(text(entry.get("SYSLOG_IDENTIFIER")), text(entry.get("MESSAGE")))
                 self._lines.setdefault(run, []).append((number, text(entry.get("_PID")), line))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -27,7 +28,7 @@ def entry(program: str, text: object, run: str | None = RUN, pid: int = PID, uid
 
 
 def parse(output: bytes, run: str, pid: int, log_name: str) -> tuple[Line, ...]:
-    return Printed(output).lines(run, pid, log_name)
+    return Printed(output, {run}).lines(run, pid, log_name)
 
 
 def test_nothing() -> None:
@@ -48,6 +49,19 @@ def test_a_line_of_another_run_is_not_ours() -> None:
     other = "f" * 32
     output = printed(entry("pppd", "a", other), entry("pptp", f"{NAME} b", other), entry("pppd", "c"))
     assert parse(output, RUN, PID, NAME) == (Line("pppd", "c"),)
+
+
+def test_of_other_runs_nothing_is_held() -> None:
+    """However many there are: pptp's lines are not looked for by their run."""
+    lines = [entry("pptp", f"line {number} " + 200 * "x", f"{number:032x}") for number in range(2000)]
+    output = printed(*lines, entry("pppd", "Exit."))
+    Printed(printed(*lines[:10]), {RUN})  # what is made once
+    tracemalloc.start()
+    try:
+        assert Printed(output, {RUN}).lines(RUN, PID, NAME) == (Line("pppd", "Exit."),)
+        assert tracemalloc.get_traced_memory()[1] < len(output) / 10
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_line_of_no_known_run() -> None:

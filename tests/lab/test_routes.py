@@ -146,3 +146,21 @@ def test_scripts_of_the_user_run_with_their_six_arguments() -> None:
         for script in scripts:
             script.unlink()
         said.unlink(missing_ok=True)
+
+
+def test_a_script_of_the_user_has_the_time_that_pppd_gives_it(untouched: str) -> None:
+    """Five seconds, which are no farewell of a call manager's: systemctl waits for it."""
+    said, script = Path("/run/lab-said"), Path("/etc/ppp/ip-down.d/zz-lab")
+    script.write_text(f"#!/bin/sh\nsleep 3\necho done >{said}\n")
+    script.chmod(0o755)
+    try:
+        lab.configure({"work": lab.ALICE})
+        for stopped in (("systemctl", "stop", "pptp@work"), ("busctl", "call", *lab.BUS, "Disconnect", "s", "work")):
+            said.unlink(missing_ok=True)
+            assert lab.systemctl("start", "pptp@work") == 0
+            lab.out(*stopped)
+            assert said.read_text() == "done\n", lab.evidence()
+        assert lab.routes() == untouched
+    finally:
+        script.unlink()
+        said.unlink(missing_ok=True)

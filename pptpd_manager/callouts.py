@@ -102,7 +102,7 @@ class Callouts:
 
     def _keep(self, name: str, agenda: Agenda) -> None:
         """Have that agenda, in the file too. One that cannot be written shall not be read by the next manager."""
-        path = self._directory / f"{name}.hooks"
+        path = privatefile.path_of(self._directory, f"{name}.hooks")
         if agenda == Agenda():
             self._agendas.pop(name, None)
             self._files.remove(path)

@@ -232,7 +232,7 @@ class Names:
         self._files.remove(self._path(name))
 
     def _path(self, name: str) -> Path:
-        return self._directory / f"{name}.names"
+        return privatefile.path_of(self._directory, f"{name}.names")
 
 
 def wanted(config: TunnelConfig, peer: Sequence[str]) -> LinkDns | None:

@@ -55,4 +55,4 @@ class OptionFiles:
         return sorted(path.stem for path in self._directory.glob("*.options"))
 
     def _path(self, tunnel: str) -> Path:
-        return self._directory / f"{tunnel}.options"
+        return privatefile.path_of(self._directory, f"{tunnel}.options")

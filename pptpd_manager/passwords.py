@@ -168,7 +168,7 @@ class Passwords:
         return sorted(path.stem for path in self._directory.glob("*.password"))
 
     def _path(self, tunnel: str) -> Path:
-        return self._directory / f"{tunnel}.password"
+        return privatefile.path_of(self._directory, f"{tunnel}.password")
 
 
 def _question(tunnel: str) -> str:

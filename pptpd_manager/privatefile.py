@@ -7,6 +7,7 @@ followed to no other place, and taken from no other owner.
 from __future__ import annotations
 
 import errno
+import functools
 import logging
 import os
 import shlex
@@ -16,6 +17,16 @@ from pathlib import Path
 log = logging.getLogger(__name__)
 
 MAX_BYTES = 1 << 20
+
+
+@functools.lru_cache(maxsize=1024)
+def path_of(directory: Path, name: str) -> Path:
+    """The file of that name, as the same object each time.
+
+    pathlib has each part of a new one in CPython's table of interned strings, where it leaves a hole when it is gone:
+    with the holes of some hundred reconnects the table is full, and is made anew with twice its half a megabyte.
+    """
+    return directory / name
 
 
 def write(path: Path, content: bytes) -> None:

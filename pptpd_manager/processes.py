@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from pathlib import Path
 
 from pptpd_manager import reasons
 from pptpd_manager.reasons import Failure
@@ -124,9 +123,10 @@ class _Watch:
 
 
 def _program(pid: int) -> str:
-    """The process's name, "" if it is gone."""
+    """The process's name, "" if it is gone. Not by a Path: see privatefile.path_of()."""
     try:
-        return Path(f"/proc/{pid}/comm").read_text().strip()
+        with open(f"/proc/{pid}/comm") as file:
+            return file.read().strip()
     except OSError:
         return ""
 

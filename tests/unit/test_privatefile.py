@@ -172,3 +172,8 @@ def test_any_content_is_a_value_or_nothing(tmp_path_factory: pytest.TempPathFact
     except ValueError:
         return
     assert all(isinstance(word, str) for occasion in agenda.queue for line in occasion.commands for word in line)
+
+
+def test_the_path_of_a_file_is_made_once(tmp_path: Path) -> None:
+    assert privatefile.path_of(tmp_path, "work.options") is privatefile.path_of(tmp_path, "work.options")
+    assert privatefile.path_of(tmp_path, "work.options") == tmp_path / "work.options"

@@ -42,6 +42,10 @@ class Callers:
         arguments = GLib.Variant("(s)", (sender,))
         remote.call(self._con, remote.DRIVER, "GetConnectionCredentials", arguments, answered, failed)
 
+    def forget(self, sender: str) -> None:
+        """It has left the bus."""
+        self._known.pop(sender, None)
+
     def _answer(self, sender: str, caller: Caller | None) -> None:
         if caller:
             self._known[sender] = caller

@@ -23,7 +23,9 @@ MOST = 32  # calls of one client that wait, besides one for each tunnel
 class Quota:
     """The calls that wait, by client."""
 
-    def __init__(self, con: Gio.DBusConnection) -> None:
+    def __init__(self, con: Gio.DBusConnection, left: Callable[[str], None] = lambda _: None) -> None:
+        """left: called with each name that nobody on the bus has any more."""
+        self._left = left
         self._clients: dict[str, dict[Call, Callable[[], None]]] = {}
         service, path, interface = DRIVER
         # One watch for all clients: each watch costs some memory for good, a leak of PyGObject's.
@@ -56,6 +58,7 @@ class Quota:
     ) -> None:
         name, _, owner = parameters.unpack()
         if not owner:
+            self._left(name)
             for call, left in list(self._clients.get(name, {}).items()):
                 call.fail(DBusError(FAILED, "the caller has left"))
                 left()

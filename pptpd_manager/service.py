@@ -85,7 +85,8 @@ class Service:
         """reload: reads the configuration again, or raises ConfigError. Raises GLib.Error."""
         self._con, self._engine, self._units, self._timers = con, engine, units, timers
         self._settings, self._reload_settings = settings, reload
-        self._quota, self._admission = Quota(con), Admission(con, timers)
+        self._admission = Admission(con, timers)
+        self._quota = Quota(con, self._admission.callers.forget)
         self._waiting: defaultdict[str, _Waiting] = defaultdict(_Waiting)
         self._times: dict[str, _Times] = {}
         self._tunnels: dict[str, Exported] = {}

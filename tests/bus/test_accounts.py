@@ -12,6 +12,7 @@ from pptpd_manager import accounts, callers
 from pptpd_manager.accounts import Accounts, Names, ids_of
 from pptpd_manager.authorization import Caller, Ids
 from pptpd_manager.callers import Callers
+from pptpd_manager.quota import Quota
 from pptpd_manager.timers import Timers
 
 from .clients import Client, until
@@ -131,6 +132,22 @@ def test_who_has_left_is_nobody(server: Client, bus: str) -> None:
     ours = Callers(server.con)
     assert caller(ours, sender) is None
     assert caller(ours, ":7.7") is None
+
+
+def test_who_leaves_is_forgotten(server: Client, bus: str) -> None:
+    ours = Callers(server.con)
+    Quota(server.con, ours.forget)
+    leaver = Client(bus)
+    sender = leaver.con.get_unique_name()
+    assert caller(ours, sender)
+    leaver.close()
+    found: list[Caller | None] = []
+
+    def gone() -> bool:
+        ours.of(sender, found.append)
+        return None in found
+
+    until(gone, "the bus to be asked anew")
 
 
 def test_few_are_kept(server: Client, client: Client, bus: str, monkeypatch: pytest.MonkeyPatch) -> None:

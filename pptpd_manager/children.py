@@ -46,14 +46,20 @@ class Children:
             raise
         finally:
             os.close(given)
-        return Child(pid, kept, ended, self._ends)
+        try:
+            return Child(pid, kept, ended, self._ends)
+        except OSError:
+            os.close(kept)
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            raise
 
 
 class Child:
     """A program that runs."""
 
     def __init__(self, pid: int, kept: int, ended: Ended, ends: Readable) -> None:
-        """kept: the file that it writes to, which this closes."""
+        """kept: the file that it writes to, which this closes at its end. Raises OSError."""
         self._pid, self._kept, self._then, self._ends = pid, kept, ended, ends
         self._handle = os.pidfd_open(pid)  # readable when it has ended: pidfd_open(2)
         ends.watch(self._handle, self._ended)

@@ -159,9 +159,8 @@ def main() -> None:
 
     def told(event: Event, way: Way, one: Noticed) -> None:
         runs[event][way].append(one)
-        print(
-            f"{way.name}, {event.words}: {one.lost} lost, longest gap {one.gap:.0f} ms, {'up' if one.up else 'gone'}"
-        )
+        gap = "no reply any more" if one.gap is None else f"longest gap {one.gap:.0f} ms"
+        print(f"{way.name}, {event.words}: {one.lost} lost, {gap}, {'up' if one.up else 'gone'}")
 
     ours(arguments.count, told)
     networkmanager(arguments.count, told)
